@@ -1,0 +1,12 @@
+//! What every other module may use: identifiers, time, randomness, futures. Imports nothing of ours.
+
+mod clock;
+mod ids;
+mod rng;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use ids::{LeaderEpoch, NodeId, PartitionNumber, ProducerEpoch, ProducerId};
+pub use rng::Rng;
+
+/// A boxed future, the return type of async functions behind a trait object.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

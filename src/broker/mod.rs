@@ -1,0 +1,1 @@
+//! Shells around the cores: committer, reader, catalog, fetch sessions, jobs.

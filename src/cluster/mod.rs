@@ -1,0 +1,1 @@
+//! Pure: topics, partitions, topic configs.

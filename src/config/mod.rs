@@ -1,0 +1,1 @@
+//! Every broker and topic key, declared once.

@@ -1,0 +1,1 @@
+//! Pure: validation, offset assignment, producer state, row formats of a partition log.

@@ -1,0 +1,3 @@
+//! Arguments, configuration, serve, exit code; nothing else.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The local engine: journal files + sled (ARCHITECTURE.md, docs/storage.md).

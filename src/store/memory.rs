@@ -1,0 +1,1 @@
+//! The memory engine, for tests and `--store memory`.

@@ -1,0 +1,1 @@
+//! The style rules that a test can hold.
