@@ -45,6 +45,14 @@ pub struct Limit {
     pub bytes: usize,
 }
 
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Ascending,
+    /// From the end of the range: with a limit of one row, the greatest key below the end.
+    Descending,
+}
+
 /// One change of one row.
 ///
 /// `place_at` is the index in `value` (or `bytes`) of a 16-byte [`Place`] slot. The caller fills the slot with
@@ -139,8 +147,13 @@ pub trait MetaStore: Send + Sync + std::fmt::Debug {
     /// The rows of `keys`, in that order, absent ones included.
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Row>, StoreError>>;
 
-    /// The rows of a range in key order.
-    fn scan(&self, range: KeyRange, limit: Limit) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;
+    /// The rows of a range, in the order asked for.
+    fn scan(
+        &self,
+        range: KeyRange,
+        order: Order,
+        limit: Limit,
+    ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;
 
     /// Makes a change. The commit takes its place in the order when this function is *called*, not when its future
     /// is first polled; dropping the future does not undo it.
