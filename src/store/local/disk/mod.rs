@@ -86,6 +86,10 @@ pub trait Disk: Send + Sync + Debug {
 }
 
 /// An open file. Every operation may be called from any thread.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "asking for the length may fail, and nobody asks for emptiness"
+)]
 pub trait DiskFile: Send + Sync + Debug {
     /// Writes all of `bytes` at `position`, and makes the file longer where it must. Not durable by itself, and not
     /// atomic: after a failure or a power cut any part of it may be there.
