@@ -1,1 +1,7 @@
-//! The wire: frames, bounds that are checked before decoding, record batches as views over bytes.
+//! The wire: frames, and bounds that are checked before anything is decoded.
+
+pub mod cursor;
+pub mod frame;
+pub mod shape;
+
+pub use cursor::Malformed;
