@@ -75,7 +75,6 @@ fn title(setup: &Setup, kind: Kind) -> String {
 }
 
 pub(crate) fn write(setup: &Setup, figures: &[Figure]) -> Result<String, Failure> {
-    let machine = Machine::look(&setup.folder);
     let mut page = String::new();
     writeln!(page, "# Benchmarks\n")?;
     writeln!(
@@ -109,6 +108,13 @@ pub(crate) fn write(setup: &Setup, figures: &[Figure]) -> Result<String, Failure
         }
         writeln!(page)?;
     }
+    conditions(&mut page, setup)?;
+    Ok(page)
+}
+
+/// The machine, the versions and the settings behind the table.
+fn conditions(page: &mut String, setup: &Setup) -> Result<(), Failure> {
+    let machine = Machine::look(&setup.folder);
     writeln!(page, "\n## What they were measured with\n")?;
     writeln!(
         page,
@@ -151,7 +157,7 @@ pub(crate) fn write(setup: &Setup, figures: &[Figure]) -> Result<String, Failure
             "- The floor broker (benches/floor.rs) decodes, checks CRCs, writes, syncs and answers; it keeps no index and serves no reads"
         )?;
     }
-    Ok(page)
+    Ok(())
 }
 
 fn output_version(setup: &Setup) -> String {
