@@ -1,1 +1,63 @@
-//! Every broker and topic key, declared once.
+//! Every broker, topic and group key declared once, in one table, and where their values come from.
+//!
+//! [`keys`] is the table. [`Config`] holds what an operator set and answers for every other key with its default;
+//! `config.get(keys::NUM_PARTITIONS)` is an `i32` because the table says so. [`TopicConfig`] is what a topic's own
+//! settings, the broker's and the defaults come to.
+//!
+//! A lookup by key searches a small map: owners read what they need once, when they start, and never per request.
+
+mod def;
+mod error;
+pub mod keys;
+mod listing;
+mod topic;
+mod value;
+
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod value_tests;
+
+use std::collections::BTreeMap;
+
+pub use def::{Check, Def, Effect, Key, Literal, Scope, Synonym, Update, ValueType};
+pub use error::ConfigError;
+pub use listing::{Listed, ListedSynonym, Source};
+pub use topic::{
+    CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_group, validate_topic,
+};
+pub use value::{FromValue, Secret, Value};
+
+/// The broker's settings: immutable, shared behind an `Arc`.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    set: BTreeMap<&'static str, Value>,
+}
+
+impl Config {
+    /// A configuration in which these broker keys are set.
+    pub fn from_pairs<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        for (name, text) in pairs {
+            let (def, value) = topic::parse(Scope::Broker, name, text)?;
+            config.set.insert(def.name, value);
+        }
+        Ok(config)
+    }
+
+    /// The value of a broker key: what was set, else its default.
+    pub fn get<T: FromValue>(&self, key: Key<T>) -> T {
+        debug_assert_eq!(key.def().scope, Scope::Broker, "{key:?}");
+        match self.explicit(key.name()) {
+            Some(value) => key.read(value),
+            None => key.read(&key.def().default_value()),
+        }
+    }
+
+    /// The value of a broker key that somebody set.
+    fn explicit(&self, name: &str) -> Option<&Value> {
+        self.set.get(name)
+    }
+}

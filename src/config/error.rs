@@ -1,0 +1,30 @@
+//! What can be wrong with a key or its value. The texts are Kafka's, because clients show them and tests read them.
+
+use super::def::Scope;
+
+/// A key or value that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No such key. Kafka answers INVALID_CONFIG for topics and groups.
+    #[error("Unknown {} config name: {name}", scope_name(.scope))]
+    Unknown { scope: Scope, name: String },
+    /// A value that its key does not allow.
+    #[error("Invalid value {value} for configuration {name}: {reason}")]
+    Invalid {
+        name: String,
+        value: String,
+        reason: String,
+    },
+    /// Values that are each allowed but contradict each other.
+    #[error("{reason}")]
+    Conflict { reason: String },
+}
+
+fn scope_name(scope: &Scope) -> &'static str {
+    match scope {
+        Scope::Broker => "broker",
+        Scope::Topic => "topic",
+        Scope::Group => "group",
+        Scope::ClientMetrics => "client metrics",
+    }
+}
