@@ -1,1 +1,30 @@
-//! Pure: topics, partitions, topic configs.
+//! The cluster's state as pure data: topics, the counters that number partitions and producers, cluster facts.
+//!
+//! `decide`-style functions take the state as it is and a request, and return what to write and what to answer;
+//! the shell in `broker::catalog` commits the writes and publishes the new state. Nothing here does I/O, reads a
+//! clock or draws random numbers.
+
+mod create;
+mod delete;
+mod id;
+mod name;
+mod rows;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+pub use create::{
+    Assignment, CREATE_RECORDS_MAX, CreateError, CreateTopic, Creation, Replication, Rules,
+    create_topics,
+};
+pub use delete::{DeleteError, DeleteTopic, Deletion, delete_topics};
+pub use id::encode_id;
+pub use name::{CLUSTER_METADATA_TOPIC, NameError, TOPIC_NAME_SIZE_MAX, is_internal, validate};
+pub use rows::{
+    Counter, PARTITIONS_MAX, RowError, TopicRow, Trim, counter_key, decode_cluster_id,
+    decode_counter, decode_producer_ids, decode_topic, decode_trim, encode_cluster_id,
+    encode_counter, encode_producer_ids, encode_topic, encode_trim, facts_key, producer_ids_key,
+    topic_key, topic_name_of, topic_rows, trim_key, trim_rows,
+};
+pub use topics::{Topic, Topics};

@@ -1,0 +1,188 @@
+//! The catalog over the memory engine: what survives a restart, and what two brokers do to one store.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::base::PartitionNumber;
+use crate::store::memory::MemoryStore;
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
+}
+
+async fn load(store: &Arc<dyn Store>) -> Catalog {
+    let config = Arc::new(Config::default());
+    Catalog::load(store.clone(), config).await.expect("loads")
+}
+
+fn plain(name: &str, partitions: i32) -> CreateTopic {
+    CreateTopic {
+        name: name.to_owned(),
+        partitions,
+        replication_factor: -1,
+        ..CreateTopic::default()
+    }
+}
+
+fn named(name: &str) -> DeleteTopic {
+    DeleteTopic {
+        name: Some(name.to_owned()),
+        id: None,
+    }
+}
+
+async fn create(catalog: &Catalog, request: CreateTopic) -> Result<Arc<Topic>, CreateError> {
+    let created = catalog.create(vec![request], CreateMode::Create).await;
+    created.expect("commits").remove(0)
+}
+
+#[tokio::test]
+async fn topics_survive_a_restart_and_the_cluster_id_stays() {
+    let store = memory();
+    let first = load(&store).await;
+    let request = CreateTopic {
+        configs: vec![("retention.ms".to_owned(), Some("1000".to_owned()))],
+        ..plain("orders", 3)
+    };
+    let topic = create(&first, request).await.expect("created");
+    assert_eq!(first.topics().by_name("orders"), Some(&topic));
+
+    let second = load(&store).await;
+    assert_eq!(second.topics().by_name("orders"), Some(&topic));
+    assert_eq!(second.topics().by_id(topic.id), Some(&topic));
+    assert_eq!(second.cluster_id(), first.cluster_id());
+    assert_eq!(second.cluster_id().len(), 22);
+    assert_eq!(
+        topic.overrides.get("retention.ms").map(String::as_str),
+        Some("1000")
+    );
+}
+
+#[tokio::test]
+async fn a_topic_created_again_shares_nothing_with_the_deleted_one() {
+    let store = memory();
+    let catalog = load(&store).await;
+    let old = create(&catalog, plain("t", 2)).await.expect("created");
+    let deleted = catalog.delete(vec![named("t")]).await.expect("commits");
+    assert_eq!(deleted, [Ok(old.clone())]);
+    assert!(catalog.topics().is_empty());
+    assert!(load(&store).await.topics().is_empty());
+
+    let new = create(&catalog, plain("t", 2)).await.expect("created");
+    assert_ne!(new.id, old.id);
+    assert_eq!(new.partitions, [PartitionNumber(2), PartitionNumber(3)]);
+    let again = catalog.delete(vec![DeleteTopic {
+        name: None,
+        id: Some(old.id),
+    }]);
+    assert_eq!(again.await.expect("answers"), [Err(DeleteError::UnknownId)]);
+}
+
+#[tokio::test]
+async fn validate_only_creates_nothing() {
+    let store = memory();
+    let catalog = load(&store).await;
+    let outcomes = catalog
+        .create(
+            vec![plain("t", 2), plain("..", 1)],
+            CreateMode::ValidateOnly,
+        )
+        .await
+        .expect("answers");
+    assert!(outcomes[0].is_ok() && outcomes[1].is_err());
+    assert!(catalog.topics().is_empty() && load(&store).await.topics().is_empty());
+}
+
+/// The second broker's snapshot is old in each step: its commit conflicts, and it decides anew.
+#[tokio::test]
+async fn two_brokers_on_one_store_agree() {
+    let store = memory();
+    let (one, two) = (load(&store).await, load(&store).await);
+    let a = create(&one, plain("a", 2)).await.expect("created");
+    let b = create(&two, plain("b", 2)).await.expect("created");
+    let numbers: BTreeSet<_> = a.partitions.iter().chain(&b.partitions).collect();
+    assert_eq!(numbers.len(), 4, "no partition number twice");
+    assert_eq!(two.topics().len(), 2, "it has read what the other did");
+
+    let taken = create(&one, plain("b", 1)).await;
+    assert_eq!(taken, Err(CreateError::Exists("b".to_owned())));
+    assert_eq!(
+        two.delete(vec![named("a")]).await.expect("commits"),
+        [Ok(a)]
+    );
+    let gone = one.delete(vec![named("a")]).await.expect("answers");
+    assert_eq!(gone, [Err(DeleteError::UnknownName)]);
+    let collides = create(&one, plain("c.d", 1)).await;
+    assert!(collides.is_ok());
+    let collides = create(&two, plain("c_d", 1)).await;
+    assert!(matches!(collides, Err(CreateError::Collision { .. })));
+}
+
+#[tokio::test]
+async fn deleting_leaves_a_trim_row_and_says_so() {
+    let store = memory();
+    let catalog = load(&store).await;
+    let topic = create(&catalog, plain("t", 3)).await.expect("created");
+    catalog.delete(vec![named("t")]).await.expect("commits");
+    catalog.deleted().await;
+    let mut trims = Vec::new();
+    scan(store.as_ref(), cluster::trim_rows(), |row, value| {
+        trims.push(cluster::decode_trim(&row.key, &value)?);
+        Ok(())
+    })
+    .await
+    .expect("scans");
+    assert_eq!(trims.len(), 1);
+    assert_eq!(trims[0].topic_id, topic.id);
+    assert_eq!(trims[0].partitions, topic.partitions);
+}
+
+#[tokio::test]
+async fn watchers_see_each_change_and_old_snapshots_stay_as_they_were() {
+    let catalog = load(&memory()).await;
+    let mut watch = catalog.watch();
+    watch.mark_unchanged();
+    let before = catalog.topics();
+    create(&catalog, plain("t", 1)).await.expect("created");
+    watch.changed().await.expect("the catalog is there");
+    assert_eq!(watch.borrow_and_update().len(), 1);
+    assert!(before.is_empty());
+}
+
+#[tokio::test]
+async fn thousands_of_topics_load_in_many_steps() {
+    let store = memory();
+    let catalog = load(&store).await;
+    let requests = (0..2_500).map(|n| plain(&format!("topic-{n}"), 1));
+    let outcomes = catalog.create(requests.collect(), CreateMode::Create).await;
+    assert!(outcomes.expect("commits").iter().all(Result::is_ok));
+    let loaded = load(&store).await.topics();
+    assert_eq!(loaded.len(), 2_500);
+    let numbers: BTreeSet<_> = loaded.iter().flat_map(|topic| &topic.partitions).collect();
+    assert_eq!(numbers.len(), 2_500);
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_and_changes_nothing() {
+    let store = memory();
+    let catalog = load(&store).await;
+    store.close().await.expect("closes");
+    let refused = catalog
+        .create(vec![plain("t", 1)], CreateMode::Create)
+        .await;
+    assert_eq!(refused, Err(CatalogError::Store(StoreError::Closed)));
+    assert!(catalog.topics().is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_id_is_taken_from_the_configuration_and_then_held_to() {
+    let store = memory();
+    let asked = |id: &str| {
+        let config = Config::from_pairs([("ottla.cluster.id", id)]).expect("valid");
+        Catalog::load(store.clone(), Arc::new(config))
+    };
+    assert_eq!(asked("first").await.expect("loads").cluster_id(), "first");
+    assert_eq!(load(&store).await.cluster_id(), "first");
+    let refused = asked("second").await.map(|_| ());
+    assert!(matches!(refused, Err(CatalogError::ClusterId { .. })));
+}
