@@ -5,6 +5,14 @@
 
 mod api_versions;
 mod call;
+mod common;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod find_coordinator;
+mod init_producer_id;
+mod metadata;
 
 use std::ops::RangeInclusive;
 
@@ -45,13 +53,70 @@ impl Api {
 }
 
 /// Every API that is served, by key.
-pub static APIS: &[Api] = &[Api {
-    key: ApiKey::ApiVersions,
-    versions: 0..=4,
-    listed_min: 0,
-    request: &api_versions::SHAPE,
-    handle: api_versions::handle,
-}];
+pub static APIS: &[Api] = &[
+    Api {
+        key: ApiKey::Metadata,
+        versions: 0..=13,
+        listed_min: 0,
+        request: &metadata::SHAPE,
+        handle: metadata::handle,
+    },
+    Api {
+        key: ApiKey::FindCoordinator,
+        versions: 0..=6,
+        listed_min: 0,
+        request: &find_coordinator::SHAPE,
+        handle: find_coordinator::handle,
+    },
+    Api {
+        key: ApiKey::ApiVersions,
+        versions: 0..=4,
+        listed_min: 0,
+        request: &api_versions::SHAPE,
+        handle: api_versions::handle,
+    },
+    Api {
+        key: ApiKey::CreateTopics,
+        versions: 2..=7,
+        listed_min: 2,
+        request: &create_topics::SHAPE,
+        handle: create_topics::handle,
+    },
+    Api {
+        key: ApiKey::DeleteTopics,
+        versions: 1..=6,
+        listed_min: 1,
+        request: &delete_topics::SHAPE,
+        handle: delete_topics::handle,
+    },
+    Api {
+        key: ApiKey::InitProducerId,
+        versions: 0..=5,
+        listed_min: 0,
+        request: &init_producer_id::SHAPE,
+        handle: init_producer_id::handle,
+    },
+    Api {
+        key: ApiKey::DescribeConfigs,
+        versions: 1..=4,
+        listed_min: 1,
+        request: &describe_configs::SHAPE,
+        handle: describe_configs::handle,
+    },
+    Api {
+        key: ApiKey::DescribeCluster,
+        versions: 0..=2,
+        listed_min: 0,
+        request: &describe_cluster::SHAPE,
+        handle: describe_cluster::handle,
+    },
+];
 
+#[cfg(test)]
+mod admin_tests;
+#[cfg(test)]
+mod cluster_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

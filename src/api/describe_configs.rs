@@ -1,0 +1,213 @@
+//! DescribeConfigs (32), versions 1-4: the settings of topics, this broker, groups.
+//!
+//! - Resource types: topic (2), broker (4), broker logger (8), client metrics (16), group (32). Any other fails the whole
+//!   request with error 42, as in Kafka.
+//! - A broker with an empty name stands for the settings that were changed at run time for all brokers: none yet.
+//! - Null or no keys: all settings; else those that are named and known. Secrets are null.
+//! - Version 3 adds types and, on demand, the documentation.
+//!
+//! Gaps: loggers and client metrics subscriptions do not exist yet, so they are described without settings. Settings of
+//! groups are the broker's.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+
+use super::common::text;
+use super::{Answer, Call};
+use crate::base::BoxFuture;
+use crate::cluster;
+use crate::config::Listed;
+use crate::protocol::shape::{BOOLEAN, INT8, STRING, Shape, array, field, list};
+
+pub(super) const SHAPE: Shape = Shape::new(&[
+    field(
+        "resources",
+        array(&[
+            field("resource_type", INT8),
+            field("resource_name", STRING),
+            field("configuration_keys", list(&STRING)).null_since(0),
+        ]),
+    ),
+    field("include_synonyms", BOOLEAN),
+    field("include_documentation", BOOLEAN).since(3),
+])
+.flexible_since(4);
+
+pub(super) fn handle(call: Call) -> BoxFuture<'static, Answer> {
+    Box::pin(async move {
+        match call.decode() {
+            Ok(request) => call.reply(&answer(&call, &request)).into(),
+            Err(reply) => reply.into(),
+        }
+    })
+}
+
+/// What a resource is (`ConfigResource.Type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Topic,
+    Broker,
+    BrokerLogger,
+    ClientMetrics,
+    Group,
+}
+
+impl Kind {
+    fn of(wire: i8) -> Option<Self> {
+        match wire {
+            2 => Some(Kind::Topic),
+            4 => Some(Kind::Broker),
+            8 => Some(Kind::BrokerLogger),
+            16 => Some(Kind::ClientMetrics),
+            32 => Some(Kind::Group),
+            _ => None,
+        }
+    }
+}
+
+/// Why a resource is not described.
+type Refused = (ResponseError, String);
+
+fn answer(call: &Call, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let mut kinds = Vec::with_capacity(request.resources.len());
+    for resource in &request.resources {
+        match Kind::of(resource.resource_type) {
+            Some(kind) => kinds.push(kind),
+            None => return all_refused(request, resource),
+        }
+    }
+    let results = kinds.into_iter().zip(&request.resources);
+    let results = results.map(|(kind, resource)| {
+        let result = DescribeConfigsResult::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone());
+        match settings(call, kind, &resource.resource_name) {
+            Ok(settings) => {
+                let wanted = settings
+                    .into_iter()
+                    .filter(|setting| is_asked_for(resource, setting.name));
+                result
+                    .with_error_message(None)
+                    .with_configs(wanted.map(|one| described(one, request)).collect())
+            }
+            Err((code, message)) => result
+                .with_error_code(code.code())
+                .with_error_message(Some(text(message))),
+        }
+    });
+    DescribeConfigsResponse::default().with_results(results.collect())
+}
+
+fn all_refused(
+    request: &DescribeConfigsRequest,
+    because: &DescribeConfigsResource,
+) -> DescribeConfigsResponse {
+    let message = text(format!(
+        "Unexpected resource type {} for resource {}",
+        because.resource_type,
+        because.resource_name.as_str()
+    ));
+    let results = request.resources.iter().map(|resource| {
+        DescribeConfigsResult::default()
+            .with_error_code(ResponseError::InvalidRequest.code())
+            .with_error_message(Some(message.clone()))
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone())
+    });
+    DescribeConfigsResponse::default().with_results(results.collect())
+}
+
+fn is_asked_for(resource: &DescribeConfigsResource, name: &str) -> bool {
+    match &resource.configuration_keys {
+        Some(keys) if !keys.is_empty() => keys.iter().any(|key| key.as_str() == name),
+        _ => true,
+    }
+}
+
+fn settings(call: &Call, kind: Kind, name: &str) -> Result<Vec<Listed>, Refused> {
+    match kind {
+        Kind::Topic => topic_settings(call, name),
+        Kind::Broker if name.is_empty() => Ok(Vec::new()),
+        Kind::Broker => {
+            check_broker(call, name, " or empty string")?;
+            Ok(call.broker.config.list_broker())
+        }
+        Kind::BrokerLogger => {
+            check_named(name, "Broker id")?;
+            check_broker(call, name, "")?;
+            Ok(Vec::new())
+        }
+        Kind::ClientMetrics => {
+            check_named(name, "Client metrics subscription name")?;
+            Ok(Vec::new())
+        }
+        Kind::Group => {
+            check_named(name, "Group name")?;
+            Ok(call.broker.config.list_group(&BTreeMap::new()))
+        }
+    }
+}
+
+fn topic_settings(call: &Call, name: &str) -> Result<Vec<Listed>, Refused> {
+    cluster::validate(name)
+        .map_err(|error| (ResponseError::InvalidTopicException, error.to_string()))?;
+    match call.broker.catalog.topics().by_name(name) {
+        Some(topic) => Ok(call.broker.config.list_topic(&topic.overrides)),
+        None => Err((
+            ResponseError::UnknownTopicOrPartition,
+            "This server does not host this topic-partition.".to_owned(),
+        )),
+    }
+}
+
+fn check_named(name: &str, what: &str) -> Result<(), Refused> {
+    match name {
+        "" => Err((
+            ResponseError::InvalidRequest,
+            format!("{what} must not be empty"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_broker(call: &Call, name: &str, or_else: &str) -> Result<(), Refused> {
+    let own = call.broker.catalog.settings().node_id.0;
+    let message = match name.parse::<i32>() {
+        Ok(id) if id == own => return Ok(()),
+        Ok(_) => {
+            format!("Unexpected broker id, expected {own}{or_else}, but received {name}")
+        }
+        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+    };
+    Err((ResponseError::InvalidRequest, message))
+}
+
+fn described(setting: Listed, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
+    let result = DescribeConfigsResourceResult::default()
+        .with_name(text(setting.name))
+        .with_value(setting.value.map(text))
+        .with_read_only(setting.is_read_only)
+        .with_config_source(setting.source.wire())
+        .with_is_sensitive(setting.is_sensitive)
+        .with_config_type(setting.value_type.wire());
+    let documentation = request
+        .include_documentation
+        .then(|| text(setting.documentation));
+    let result = result.with_documentation(documentation);
+    if !request.include_synonyms {
+        return result;
+    }
+    let synonyms = setting.synonyms.into_iter().map(|synonym| {
+        DescribeConfigsSynonym::default()
+            .with_name(text(synonym.name))
+            .with_value(synonym.value.map(text))
+            .with_source(synonym.source.wire())
+    });
+    result.with_synonyms(synonyms.collect())
+}
