@@ -34,6 +34,9 @@ pub(super) const LOG_APPEND_TIME_FLAG: i16 = 0x08;
 pub(super) const TRANSACTIONAL_FLAG: i16 = 0x10;
 pub(super) const CONTROL_FLAG: i16 = 0x20;
 
+/// The "none" of timestamps on the wire.
+pub(super) const NO_TIMESTAMP: i64 = -1;
+
 /// How the record section is compressed: the low three attribute bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -90,6 +93,23 @@ impl BatchHeader {
             base_sequence: i32::from_be_bytes(field(header, BASE_SEQUENCE_AT)),
             record_count: i32::from_be_bytes(field(header, RECORD_COUNT_AT)),
         })
+    }
+
+    /// Writes the 61 bytes, the inverse of [`BatchHeader::parse`].
+    pub fn encode_to(&self, out: &mut BytesMut) {
+        out.put_i64(self.base_offset);
+        out.put_i32(self.batch_length);
+        out.put_i32(self.partition_leader_epoch);
+        out.put_i8(self.magic);
+        out.put_u32(self.crc);
+        out.put_i16(self.attributes);
+        out.put_i32(self.last_offset_delta);
+        out.put_i64(self.base_timestamp);
+        out.put_i64(self.max_timestamp);
+        out.put_i64(self.producer_id);
+        out.put_i16(self.producer_epoch);
+        out.put_i32(self.base_sequence);
+        out.put_i32(self.record_count);
     }
 
     /// Bytes of the whole batch as the length field tells it; `None` when that is less than a header.
@@ -228,35 +248,41 @@ impl Batch {
         match self.timestamps {
             TimestampType::CreateTime => self.bytes.slice(STAMP_SIZE..),
             TimestampType::LogAppendTime => {
-                self.stamp_log_append_time(now_ms, stamps);
+                let attributes = self.header.attributes | LOG_APPEND_TIME_FLAG;
+                let header = rewrite(&self.bytes, &self.header, attributes, now_ms);
+                stamps.put_slice(&header[STAMP_SIZE..]);
                 self.bytes.slice(BATCH_HEADER_SIZE..)
             }
         }
     }
-
-    /// Magic, CRC and the rest of the header with `now_ms` as largest timestamp. A CRC is linear: the difference of
-    /// two headers' CRCs, moved past the records, is the difference of the batches' CRCs, and no record is read.
-    fn stamp_log_append_time(&self, now_ms: i64, stamps: &mut BytesMut) {
-        let (header, records) = self.bytes.split_at(BATCH_HEADER_SIZE);
-        let mut covered = [0; BATCH_HEADER_SIZE - ATTRIBUTES_AT];
-        covered.copy_from_slice(&header[ATTRIBUTES_AT..]);
-        let crc_before = crc32c::crc32c(&covered);
-        put(&mut covered, ATTRIBUTES_AT, &self.log_append_attributes());
-        put(&mut covered, MAX_TIMESTAMP_AT, &now_ms.to_be_bytes());
-        let difference = crc_before ^ crc32c::crc32c(&covered);
-        let crc = crc32c::crc32c_combine(difference, self.header.crc, records.len());
-        stamps.put_i8(MAGIC);
-        stamps.put_u32(crc);
-        stamps.put_slice(&covered);
-    }
-
-    fn log_append_attributes(&self) -> [u8; 2] {
-        (self.header.attributes | LOG_APPEND_TIME_FLAG).to_be_bytes()
-    }
 }
 
-/// Sets the field at `at` (counted in the batch) in the part of the header that the CRC covers.
-fn put(covered: &mut [u8], at: usize, value: &[u8]) {
-    let at = at - ATTRIBUTES_AT;
-    covered[at..at + value.len()].copy_from_slice(value);
+/// The header of the batch `bytes` with other attributes and another largest timestamp, and the CRC that goes with
+/// them. A CRC is linear: the difference of two headers' CRCs, moved past the records, is the difference of the
+/// batches' CRCs, so no record is read.
+pub(super) fn rewrite(
+    bytes: &[u8],
+    header: &BatchHeader,
+    attributes: i16,
+    max_timestamp: i64,
+) -> [u8; BATCH_HEADER_SIZE] {
+    let mut rewritten = [0; BATCH_HEADER_SIZE];
+    rewritten.copy_from_slice(&bytes[..BATCH_HEADER_SIZE]);
+    let crc_before = crc32c::crc32c(&rewritten[ATTRIBUTES_AT..]);
+    put(&mut rewritten, ATTRIBUTES_AT, attributes.to_be_bytes());
+    put(
+        &mut rewritten,
+        MAX_TIMESTAMP_AT,
+        max_timestamp.to_be_bytes(),
+    );
+    let difference = crc_before ^ crc32c::crc32c(&rewritten[ATTRIBUTES_AT..]);
+    let records_size = bytes.len() - BATCH_HEADER_SIZE;
+    let crc = crc32c::crc32c_combine(difference, header.crc, records_size);
+    put(&mut rewritten, CRC_AT, crc.to_be_bytes());
+    rewritten
+}
+
+/// Sets a field of a header; positions are constants below the header's size.
+pub(super) fn put<const N: usize>(header: &mut [u8], at: usize, value: [u8; N]) {
+    header[at..at + N].copy_from_slice(&value);
 }

@@ -2,18 +2,30 @@
 //! its records; what is checked before it is taken; the rows; the decision of a commit; what reads need.
 
 mod batch;
-mod producer;
-mod rows;
-mod validate;
-
+mod compression;
+mod control;
+mod deep;
+mod lookup;
 mod page;
 mod partition;
+mod producer;
+mod records;
+mod rows;
 mod sequence;
+mod validate;
 
 pub use batch::{BATCH_HEADER_SIZE, Batch, BatchHeader, Codec, STAMP_SIZE, TimestampType};
+pub use compression::{CompressionError, compress, decompress};
+pub use control::{CONTROL_BATCH_SIZE, control_batch};
+pub use deep::BAD_RECORDS_MAX;
+pub use lookup::{
+    BatchAt, Check, Cut, CutReason, FetchBudget, FirstBatch, RecordAt, RunDamage, RunPosition,
+    RunWalk, cut, first_record_since, max_timestamp_record,
+};
 pub use page::{MarkerOutcome, Page, RUNS_PER_PAGE_MAX, RunEntry, RunKind};
 pub use partition::{Change, OpenPage, PartitionLog};
 pub use producer::{BATCHES_KEPT, BatchMark, ProducerError, ProducerState, Verdict};
+pub use records::{MalformedRecord, Record, Records};
 pub use rows::{
     AbortedTransaction, Head, RowDamage, aborted_key, aborted_keys, head_key, page_key, page_keys,
     producer_key, producer_keys,
@@ -22,6 +34,5 @@ pub use sequence::{
     AppendError, Appended, PRODUCERS_PER_PARTITION_MAX, SequenceSettings, Sequencer,
 };
 pub use validate::{
-    AppendRules, BAD_RECORDS_MAX, BadRecord, Keys, RecordError, TargetCompression, ZstdSupport,
-    validate,
+    AppendRules, BadRecord, Keys, RecordError, TargetCompression, ZstdSupport, validate,
 };

@@ -17,7 +17,7 @@ pub struct OpenPage {
 }
 
 /// One partition's log as its owner holds it in memory. It can be dropped at any moment and loaded again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionLog {
     pub(super) partition: PartitionNumber,
     pub(super) head_key: Key,
@@ -94,10 +94,10 @@ impl PartitionLog {
             self.producers.remove(producer);
         }
         self.producers.extend(change.producers);
-        let mut run = change.run?;
-        self.head = change.head;
+        let (head, page, mut run) = change.run?;
+        self.head = head;
         self.head_version = version;
-        self.page = change.page;
+        self.page = Some(page);
         if let (RunKind::Data { place }, Some(blob)) = (&mut run.kind, blob) {
             place.blob = blob.blob;
             place.position += blob.position;
@@ -110,9 +110,8 @@ impl PartitionLog {
 #[derive(Clone, Debug)]
 pub struct Change {
     pub partition: PartitionNumber,
-    pub(super) head: Head,
-    pub(super) page: Option<OpenPage>,
-    pub(super) run: Option<RunEntry>,
+    /// The new run, and head and page with it; none where producers were only forgotten.
+    pub(super) run: Option<(Head, OpenPage, RunEntry)>,
     pub(super) producers: Vec<(ProducerId, ProducerState)>,
     pub(super) forgotten: Vec<ProducerId>,
 }

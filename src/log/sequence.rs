@@ -105,6 +105,30 @@ impl Sequencer {
         }
     }
 
+    /// Deletes up to `count_max` producers of a partition that have expired; there may be more when that many went.
+    /// The head is only compared, so that nothing of them comes back. Not in one commit with appends to the partition.
+    pub fn expire(&mut self, log: &PartitionLog, count_max: usize) -> usize {
+        let now_ms = self.settings.now_ms;
+        let expiration_ms = self.settings.producer_id_expiration_ms;
+        let expired = (log.producers.iter())
+            .filter(|(_, state)| state.is_expired(now_ms, expiration_ms))
+            .map(|(producer, _)| *producer);
+        let mut forgotten: Vec<ProducerId> = expired.take(count_max).collect();
+        forgotten.sort_unstable();
+        let count = forgotten.len();
+        if count > 0 {
+            self.guards.push((log.head_key.clone(), log.head_version));
+            self.delete_producers(log, &forgotten);
+            self.changes.push(Change {
+                partition: log.partition,
+                run: None,
+                producers: Vec::new(),
+                forgotten,
+            });
+        }
+        count
+    }
+
     /// The commit, and the changes in the order of the calls. An empty commit need not be made.
     pub fn finish(self) -> (Commit, Vec<Change>) {
         let stamps = self.stamps.freeze();
@@ -301,18 +325,20 @@ impl Sequencer {
                 place_at: None,
             });
         }
-        for producer in &forgotten {
-            let key = producer_key(log.partition, *producer);
-            self.writes.push(Write::Delete { key });
-        }
+        self.delete_producers(log, &forgotten);
         self.changes.push(Change {
             partition: log.partition,
-            head,
-            page: Some(page),
-            run: Some(entry),
+            run: Some((head, page, entry)),
             producers,
             forgotten,
         });
+    }
+
+    fn delete_producers(&mut self, log: &PartitionLog, producers: &[ProducerId]) {
+        let keys = producers
+            .iter()
+            .map(|producer| producer_key(log.partition, *producer));
+        self.writes.extend(keys.map(|key| Write::Delete { key }));
     }
 
     /// Adds the run to the open page, or begins a new one where there is none or it is full.

@@ -9,14 +9,15 @@
 use bytes::Bytes;
 
 use super::batch::{
-    Batch, BatchHeader, Codec, LENGTH_AT, LENGTH_OVERHEAD, MAGIC, MAGIC_AT, TimestampType,
+    ATTRIBUTES_AT, Batch, BatchHeader, Codec, LENGTH_AT, LENGTH_OVERHEAD, MAGIC, MAGIC_AT,
+    TimestampType,
 };
+use super::compression::CompressionError;
+use super::deep::check_records;
+use super::records::MalformedRecord;
 
 /// The smallest length field that Kafka's reader takes for a record set of any magic.
 const LENGTH_MIN: i32 = 14;
-/// Records that are named at most in an answer, so that a bad batch of a million does not make an answer of 100 MB.
-pub const BAD_RECORDS_MAX: usize = 1_000;
-
 /// What a topic asks of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendRules {
@@ -80,6 +81,9 @@ pub enum RecordError {
     /// CORRUPT_MESSAGE (2).
     #[error("record batch is corrupt: {reason}")]
     Corrupt { reason: &'static str },
+    /// MESSAGE_TOO_LARGE (10), which lets a producer send it again in smaller batches.
+    #[error("batch has more than {size_max} bytes uncompressed")]
+    TooLargeUncompressed { size_max: usize },
     /// UNSUPPORTED_COMPRESSION_TYPE (76).
     #[error("produce requests before version 7 must not use zstd")]
     UnsupportedCompression,
@@ -92,10 +96,25 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    pub(super) fn invalid(reason: &'static str) -> Self {
+    fn invalid(reason: &'static str) -> Self {
         Self::Invalid {
             reason,
             records: Vec::new(),
+        }
+    }
+}
+
+impl From<MalformedRecord> for RecordError {
+    fn from(MalformedRecord(reason): MalformedRecord) -> Self {
+        Self::invalid(reason)
+    }
+}
+
+impl From<CompressionError> for RecordError {
+    fn from(error: CompressionError) -> Self {
+        match error {
+            CompressionError::Malformed => Self::invalid("compressed records are malformed"),
+            CompressionError::TooLarge { size_max } => Self::TooLargeUncompressed { size_max },
         }
     }
 }
@@ -111,8 +130,8 @@ pub fn validate(
 ) -> Result<Batch, RecordError> {
     let (bytes, header) = single_batch(records, zstd)?;
     check_batch(&bytes, &header, rules)?;
+    let (bytes, header) = check_records(bytes, header, rules, now_ms)?;
     let batch = Batch::new(bytes, header, rules.timestamp_type);
-    let _ = now_ms;
     if batch.size() > rules.segment_size_max {
         return Err(RecordError::SegmentTooLarge {
             size: batch.size(),
@@ -187,7 +206,7 @@ fn check_batch(bytes: &[u8], header: &BatchHeader, rules: &AppendRules) -> Resul
             size_max: rules.message_size_max,
         });
     }
-    if crc32c::crc32c(&bytes[super::batch::ATTRIBUTES_AT..]) != header.crc {
+    if crc32c::crc32c(&bytes[ATTRIBUTES_AT..]) != header.crc {
         return Err(RecordError::Corrupt {
             reason: "its CRC does not match",
         });
