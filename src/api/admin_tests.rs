@@ -63,7 +63,7 @@ fn listed(response: &MetadataResponse) -> Vec<(Option<&str>, i16)> {
 
 #[tokio::test]
 async fn metadata_answers_in_every_version() {
-    let (broker, id) = with_orders(&[("node.id", "5")]).await;
+    let (broker, id) = with_orders(&[("node.id", "5"), ("broker.rack", "north")]).await;
     for version in 0..=13 {
         let request = MetadataRequest::default()
             .with_topics(names(&["orders", "no such", "missing"]))
@@ -91,6 +91,7 @@ async fn metadata_answers_in_every_version() {
             (5, "broker.example", 19_092)
         );
         assert_eq!(answer.brokers.len(), 1);
+        assert_eq!(node.rack.as_deref(), (version >= 1).then_some("north"));
         assert_eq!(answer.error_code, 0);
         if version >= 1 {
             assert_eq!(answer.controller_id, BrokerId(5));

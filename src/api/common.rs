@@ -31,6 +31,11 @@ pub(super) fn node_id(call: &Call) -> BrokerId {
     BrokerId(call.broker.catalog.settings().node_id.0)
 }
 
+/// This broker's rack.
+pub(super) fn rack(call: &Call) -> Option<StrBytes> {
+    call.broker.catalog.settings().rack.as_deref().map(text)
+}
+
 /// The code for a change or read of the catalog that failed as a whole. What may work a moment later is
 /// retriable in every client.
 pub(super) fn catalog_code(error: &CatalogError) -> ResponseError {

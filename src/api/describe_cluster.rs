@@ -8,7 +8,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 
-use super::common::{CLUSTER_OPERATIONS, node_id, text};
+use super::common::{CLUSTER_OPERATIONS, node_id, rack, text};
 use super::{Answer, Call};
 use crate::base::BoxFuture;
 use crate::protocol::shape::{BOOLEAN, INT8, Shape, field};
@@ -53,7 +53,8 @@ fn answer(call: &Call, request: &DescribeClusterRequest) -> DescribeClusterRespo
     let broker = DescribeClusterBroker::default()
         .with_broker_id(node_id(call))
         .with_host(text(host))
-        .with_port(i32::from(port));
+        .with_port(i32::from(port))
+        .with_rack(rack(call));
     let response = DescribeClusterResponse::default()
         .with_cluster_id(text(call.broker.catalog.cluster_id()))
         .with_controller_id(node_id(call))

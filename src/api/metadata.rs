@@ -22,7 +22,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use uuid::Uuid;
 
-use super::common::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, node_id, text, topic_name};
+use super::common::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, node_id, rack, text, topic_name};
 use super::{Answer, Call};
 use crate::base::BoxFuture;
 use crate::broker::catalog::CreateMode;
@@ -115,7 +115,8 @@ async fn answer(call: &Call, request: MetadataRequest) -> MetadataResponse {
     let broker = MetadataResponseBroker::default()
         .with_node_id(node_id(call))
         .with_host(text(host))
-        .with_port(i32::from(port));
+        .with_port(i32::from(port))
+        .with_rack(rack(call));
     let response = MetadataResponse::default()
         .with_brokers(vec![broker])
         .with_cluster_id(Some(text(call.broker.catalog.cluster_id())))

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, Notify, watch};
 use uuid::Uuid;
 
+use super::notices::Notices;
 use crate::base::NodeId;
 use crate::cluster::{
     self, Counter, CreateError, CreateTopic, DeleteError, DeleteTopic, Replication, RowError,
@@ -63,9 +64,11 @@ pub enum CreateMode {
 }
 
 /// What the broker's configuration says about topics, read once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub node_id: NodeId,
+    /// `broker.rack`.
+    pub rack: Option<String>,
     /// `num.partitions`.
     pub partitions: i32,
     /// `default.replication.factor`.
@@ -83,6 +86,7 @@ impl Settings {
         let replication_factor = config.get(keys::DEFAULT_REPLICATION_FACTOR);
         Self {
             node_id: NodeId(config.get(keys::NODE_ID)),
+            rack: config.get(keys::BROKER_RACK),
             partitions: config.get(keys::NUM_PARTITIONS),
             replication_factor: i16::try_from(replication_factor).unwrap_or(i16::MAX),
             replication: match config.get(keys::OTTLA_REPLICATION_FACTOR).as_str() {
@@ -111,6 +115,7 @@ struct Inner {
     /// Held by whoever is changing the topics.
     counter: Mutex<Counter>,
     deleted: Notify,
+    notices: Notices,
 }
 
 impl Catalog {
@@ -127,6 +132,7 @@ impl Catalog {
             topics: watch::Sender::new(Arc::default()),
             counter: Mutex::default(),
             deleted: Notify::new(),
+            notices: Notices::default(),
         };
         let counter = inner.reload().await?;
         *inner.counter.lock().await = counter;
@@ -242,6 +248,9 @@ impl Inner {
                 self.publish(creation.outcomes.iter().flatten(), |topics, topic| {
                     topics.insert(topic.clone(), version);
                 });
+                for topic in creation.outcomes.iter().flatten() {
+                    self.notices.tell(&topic.name, &topic.overrides);
+                }
                 return Ok(creation.outcomes);
             }
             *counter = self.reload().await?;

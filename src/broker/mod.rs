@@ -2,6 +2,7 @@
 
 pub mod catalog;
 mod free;
+mod notices;
 pub mod producer_ids;
 pub mod trim;
 

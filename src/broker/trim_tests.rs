@@ -13,8 +13,8 @@ use crate::store::memory::{BLOB_SIZE, MemoryStore};
 use crate::store::{BlobName, Place};
 
 /// Remembers what was to be forgotten.
-#[derive(Debug, Default)]
-struct Forgotten(Mutex<Vec<PartitionNumber>>);
+#[derive(Clone, Debug, Default)]
+struct Forgotten(Arc<Mutex<Vec<PartitionNumber>>>);
 
 impl Forget for Forgotten {
     fn forget(&self, partitions: Vec<PartitionNumber>) -> BoxFuture<'_, ()> {
@@ -189,6 +189,33 @@ async fn many_rows_go_in_bounded_commits() {
     setup.delete("a").await;
     setup.trim().await;
     assert_eq!(setup.rows().await.0, 0);
+}
+
+#[tokio::test]
+async fn the_job_begins_where_a_stopped_broker_was_and_sees_each_deletion() {
+    let setup = Setup::new().await;
+    setup.append(0, 0, blob_size()).await;
+    setup.append(2, 0, blob_size()).await;
+    setup.delete("a").await;
+    // The catalog of the next start knows nothing of that deletion.
+    let config = Arc::new(Config::default());
+    let catalog = Catalog::load(setup.store.clone(), config).await;
+    let setup = Setup {
+        catalog: catalog.expect("loads"),
+        ..setup
+    };
+    let forget = Arc::new(setup.forgotten.clone());
+    let job = tokio::spawn(run(setup.catalog.clone(), setup.store.clone(), forget));
+    let until = async |rows| {
+        while setup.rows().await != rows {
+            tokio::task::yield_now().await;
+        }
+    };
+    until((3, 0)).await;
+    setup.delete("b").await;
+    until((0, 0)).await;
+    assert_eq!(setup.blobs().await, []);
+    job.abort();
 }
 
 /// A trim that stopped after any of its commits goes on from what the trim row says.
