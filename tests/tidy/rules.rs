@@ -59,7 +59,6 @@ const IMPURE: &[(&str, &str)] = &[
         "a pure core reads no clock: take milliseconds as an argument",
     ),
     ("std::fs", "a pure core does no I/O"),
-    ("std::io", "a pure core does no I/O"),
     ("std::net", "a pure core does no I/O"),
     ("std::thread", "a pure core has no threads"),
 ];
