@@ -8,6 +8,7 @@ use kafka_protocol::messages::create_topics_request::{
 };
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{
     BrokerId, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, MetadataRequest,
     MetadataResponse,
@@ -108,29 +109,33 @@ async fn metadata_answers_in_every_version() {
         };
         assert_eq!(answer.cluster_authorized_operations, expected);
 
-        let orders = &answer.topics[0];
+        check_orders(&answer.topics[0], version, id);
+    }
+}
+
+/// The topic of [`with_orders`] on node 5, with the fields of this version.
+fn check_orders(orders: &MetadataResponseTopic, version: i16, id: Uuid) {
+    assert_eq!(
+        orders.topic_id,
+        if version >= 10 { id } else { Uuid::nil() }
+    );
+    let expected = if version >= 8 {
+        TOPIC_OPERATIONS
+    } else {
+        i32::MIN
+    };
+    assert_eq!(orders.topic_authorized_operations, expected);
+    assert_eq!(orders.partitions.len(), 3);
+    for (index, partition) in (0..).zip(&orders.partitions) {
         assert_eq!(
-            orders.topic_id,
-            if version >= 10 { id } else { Uuid::nil() }
+            (partition.error_code, partition.partition_index),
+            (0, index)
         );
-        let expected = if version >= 8 {
-            TOPIC_OPERATIONS
-        } else {
-            i32::MIN
-        };
-        assert_eq!(orders.topic_authorized_operations, expected);
-        assert_eq!(orders.partitions.len(), 3);
-        for (index, partition) in (0..).zip(&orders.partitions) {
-            assert_eq!(
-                (partition.error_code, partition.partition_index),
-                (0, index)
-            );
-            assert_eq!(partition.leader_id, BrokerId(5));
-            assert_eq!(partition.leader_epoch, if version >= 7 { 0 } else { -1 });
-            assert_eq!(partition.replica_nodes, [BrokerId(5)]);
-            assert_eq!(partition.isr_nodes, [BrokerId(5)]);
-            assert!(partition.offline_replicas.is_empty());
-        }
+        assert_eq!(partition.leader_id, BrokerId(5));
+        assert_eq!(partition.leader_epoch, if version >= 7 { 0 } else { -1 });
+        assert_eq!(partition.replica_nodes, [BrokerId(5)]);
+        assert_eq!(partition.isr_nodes, [BrokerId(5)]);
+        assert!(partition.offline_replicas.is_empty());
     }
 }
 
