@@ -146,8 +146,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the header of a frame (without its length), finds the API and holds the body against its shape.
+    /// Reads the header of a frame (without its length), finds its API in `apis` and holds the body against its shape.
     pub fn read(
+        apis: &'static [Api],
         broker: &Arc<Broker>,
         connection: &Arc<Connection>,
         mut frame: Bytes,
@@ -158,7 +159,7 @@ impl Request {
             version,
             correlation_id,
         } = start;
-        let api = Api::find(key).ok_or(Refusal::UnknownApi { key, version })?;
+        let api = Api::find(apis, key).ok_or(Refusal::UnknownApi { key, version })?;
         let served = api.versions.contains(&version);
         // An ApiVersions request of an unknown version is answered without reading its body (KIP-511).
         if !served && api.key != ApiKey::ApiVersions {

@@ -40,9 +40,9 @@ pub struct Api {
 }
 
 impl Api {
-    /// The API with this number, if it is served.
-    pub fn find(key: i16) -> Option<&'static Api> {
-        APIS.iter().find(|api| api.key as i16 == key)
+    /// The API with this number, if it is one of `apis`.
+    pub fn find(apis: &[Api], key: i16) -> Option<&Api> {
+        apis.iter().find(|api| api.key as i16 == key)
     }
 
     /// Whether the next request may start before this one is answered. Only a Produce's effects are in order as

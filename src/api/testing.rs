@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
-use super::{Answer, Connection, Reply, Request};
+use super::{APIS, Answer, Connection, Reply, Request};
 use crate::base::ManualClock;
 use crate::broker::Broker;
 use crate::broker::catalog::Catalog;
@@ -46,7 +46,8 @@ where
     R::Response: Decodable + HeaderVersion,
 {
     let frame = frame(version, request);
-    let request = Request::read(broker, &connection(), frame).expect("served and well-formed");
+    let request =
+        Request::read(APIS, broker, &connection(), frame).expect("served and well-formed");
     let reply = match (request.api.handle)(request.call).await {
         Answer::Ready(reply) => reply,
         Answer::Pending(reply) => reply.await,

@@ -1,1 +1,111 @@
 //! Listeners, connections, shutdown.
+//!
+//! Each connection is one task around one loop ([`pipeline`]); what they share is a budget for request memory
+//! ([`budget`]) and a register of who is connected ([`register`]), which an idle sweep walks.
+
+mod budget;
+mod inbox;
+mod limits;
+mod listen;
+mod outbox;
+mod pipeline;
+mod register;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::api::{APIS, Api};
+use crate::broker::Broker;
+use budget::Budget;
+use register::Register;
+
+pub use limits::Limits;
+pub use listen::{Listen, ListenError};
+
+/// How long connections may take to finish what they are at when the server stops.
+const DRAIN_MAX: Duration = Duration::from_millis(100);
+
+/// How long connections that were cut off may take to be gone.
+const ABORT_MAX: Duration = Duration::from_millis(50);
+
+/// What every listener and connection is given.
+#[derive(Debug)]
+struct Shared {
+    apis: &'static [Api],
+    broker: Arc<Broker>,
+    limits: Limits,
+    budget: Arc<Budget>,
+    register: Arc<Register>,
+}
+
+/// A running server. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct ServerHandle {
+    addresses: Vec<SocketAddr>,
+    stopping: watch::Sender<bool>,
+    shared: Arc<Shared>,
+}
+
+/// Binds every listener and serves. If one cannot be bound none is.
+pub async fn start(
+    broker: Arc<Broker>,
+    listeners: Vec<Listen>,
+    limits: Limits,
+) -> Result<ServerHandle, ListenError> {
+    let bound = listen::bind_all(listeners, &limits).await?;
+    let addresses = bound.iter().map(listen::Bound::address).collect();
+    let shared = Arc::new(Shared {
+        apis: APIS,
+        broker,
+        budget: Budget::new(limits.request_memory_size),
+        register: Register::new(&limits),
+        limits,
+    });
+    let (stopping, stop) = watch::channel(false);
+    for listener in bound {
+        tokio::spawn(listen::accept(listener, Arc::clone(&shared), stop.clone()));
+    }
+    tokio::spawn(register::sweep(Arc::clone(&shared), stop));
+    Ok(ServerHandle {
+        addresses,
+        stopping,
+        shared,
+    })
+}
+
+/// Returns when the server stops, or is dropped.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+impl ServerHandle {
+    /// The addresses that are listened on, in the order of the listeners; real ports where port 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> usize {
+        self.shared.register.len()
+    }
+
+    /// Stops: nothing is accepted or read any more, what is being committed is still answered, and after at most
+    /// 150 ms all connections are closed.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        // The sender is closed once every task that holds a receiver has ended.
+        if tokio::time::timeout(DRAIN_MAX, self.stopping.closed())
+            .await
+            .is_err()
+        {
+            self.shared.register.abort_all();
+            let gone = tokio::time::timeout(ABORT_MAX, self.stopping.closed()).await;
+            if gone.is_err() {
+                tracing::warn!("connections were still open when the server stopped");
+            }
+        }
+    }
+}

@@ -1,1 +1,4 @@
-//! Integration tests over real sockets.
+//! Integration tests over real sockets: each test has a broker and a store of its own.
+
+mod hostile;
+mod support;

@@ -1,0 +1,225 @@
+//! Who is connected: limits on how many, and the sweep that closes who is idle or in the way.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
+
+use super::{Limits, Shared, stopped};
+use crate::api::Connection;
+
+/// How long a connection may hold request memory without moving a byte while others wait for memory.
+const STALL_MAX: Duration = Duration::from_secs(10);
+
+/// The sweep's period lies between these; it walks all connections, which takes some 100 µs for 10,000.
+const SWEEP_MIN: Duration = Duration::from_millis(20);
+const SWEEP_MAX: Duration = Duration::from_secs(5);
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Register {
+    started: Instant,
+    next_id: AtomicU64,
+    room: Arc<Semaphore>,
+    per_ip_max: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_id: HashMap<u64, Arc<Live>>,
+    by_ip: HashMap<IpAddr, usize>,
+}
+
+/// What the sweep looks at; written by the connection's task.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) connection: Arc<Connection>,
+    started: Instant,
+    /// Milliseconds from the register's start to the last byte that moved.
+    active_ms: AtomicU64,
+    /// A request is being handled: the connection is not idle, however long that takes.
+    busy: AtomicBool,
+    /// Part of a frame, or a request whose handler waits, takes up request memory.
+    holds_memory: AtomicBool,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Live {
+    /// Bytes have moved.
+    pub(super) fn touch(&self) {
+        self.active_ms
+            .store(ms(self.started.elapsed()), Ordering::Relaxed);
+    }
+
+    /// What the connection is at, before its task goes to sleep.
+    pub(super) fn set_state(&self, busy: bool, holds_memory: bool) {
+        self.busy.store(busy, Ordering::Relaxed);
+        self.holds_memory.store(holds_memory, Ordering::Relaxed);
+    }
+
+    /// The task to abort when the connection must go.
+    pub(super) fn set_task(&self, task: AbortHandle) {
+        // Set once, by whoever spawned the task.
+        let _ = self.task.set(task);
+    }
+
+    fn still_for(&self) -> Duration {
+        let active = Duration::from_millis(self.active_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(active)
+    }
+
+    fn abort(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+/// A connection's entry: it is counted until this is dropped.
+#[derive(Debug)]
+pub(super) struct Entry {
+    register: Arc<Register>,
+    pub(super) live: Arc<Live>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut open = self.register.open();
+        open.by_id.remove(&self.live.connection.id);
+        let ip = self.live.connection.peer.ip();
+        if let Some(count) = open.by_ip.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_ip.remove(&ip);
+            }
+        }
+    }
+}
+
+impl Register {
+    /// Nobody is connected yet.
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            next_id: AtomicU64::new(1),
+            room: Arc::new(Semaphore::new(
+                limits.connections_max.min(Semaphore::MAX_PERMITS),
+            )),
+            per_ip_max: limits.connections_per_ip_max,
+            open: Mutex::default(),
+        })
+    }
+
+    /// Connections that are open.
+    pub(super) fn len(&self) -> usize {
+        self.open().by_id.len()
+    }
+
+    /// A number for the next connection.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether one more connection from `ip` is allowed.
+    pub(super) fn allows(&self, ip: IpAddr) -> bool {
+        self.open().by_ip.get(&ip).copied().unwrap_or(0) < self.per_ip_max
+    }
+
+    /// Room for one more connection, if there is some now.
+    pub(super) fn try_room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
+    /// Room for one more connection, once there is some. `None` never happens: nobody closes the semaphore.
+    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+
+    /// Counts a connection.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        connection: Arc<Connection>,
+        room: OwnedSemaphorePermit,
+    ) -> Entry {
+        let live = Arc::new(Live {
+            started: self.started,
+            active_ms: AtomicU64::new(ms(self.started.elapsed())),
+            busy: AtomicBool::new(false),
+            holds_memory: AtomicBool::new(false),
+            task: OnceLock::new(),
+            connection,
+        });
+        let mut open = self.open();
+        *open.by_ip.entry(live.connection.peer.ip()).or_default() += 1;
+        open.by_id.insert(live.connection.id, Arc::clone(&live));
+        drop(open);
+        Entry {
+            register: Arc::clone(self),
+            live,
+            _room: room,
+        }
+    }
+
+    /// Cuts every connection off.
+    pub(super) fn abort_all(&self) {
+        let live: Vec<Arc<Live>> = self.open().by_id.values().cloned().collect();
+        live.iter().for_each(|live| live.abort());
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Nothing that holds this lock can leave the maps half changed.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close_still(&self, idle_max: Option<Duration>, memory_wanted: bool) {
+        let live: Vec<Arc<Live>> = self.open().by_id.values().cloned().collect();
+        for live in live {
+            let still = live.still_for();
+            let idle =
+                !live.busy.load(Ordering::Relaxed) && idle_max.is_some_and(|max| still > max);
+            let in_the_way =
+                memory_wanted && live.holds_memory.load(Ordering::Relaxed) && still > STALL_MAX;
+            if !idle && !in_the_way {
+                continue;
+            }
+            let (id, peer) = (live.connection.id, live.connection.peer);
+            let still_ms = ms(still);
+            if in_the_way {
+                tracing::warn!(
+                    connection = id, %peer, still_ms,
+                    "closed the connection: it held request memory that others wait for"
+                );
+            } else {
+                tracing::debug!(connection = id, %peer, still_ms, "closed the connection: idle");
+            }
+            live.abort();
+        }
+    }
+}
+
+/// Closes idle connections, and those that hold memory which others wait for, until the server stops.
+pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let idle_max = shared.limits.idle_max;
+    let period = idle_max.map_or(SWEEP_MAX, |idle| (idle / 4).clamp(SWEEP_MIN, SWEEP_MAX));
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            _ = tick.tick() => {}
+        }
+        shared
+            .register
+            .close_still(idle_max, shared.budget.waiting() > 0);
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,94 @@
+//! A broker in this process, on a port of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ottla::base::SystemClock;
+use ottla::broker::Broker;
+use ottla::broker::catalog::Catalog;
+use ottla::broker::producer_ids::ProducerIds;
+use ottla::config::Config;
+use ottla::server::{self, Limits, Listen, ListenError, ServerHandle};
+use ottla::store::Store;
+use ottla::store::memory::MemoryStore;
+
+/// A running broker over a memory store.
+pub(crate) struct TestBroker {
+    handle: ServerHandle,
+}
+
+/// A listener on a free port of 127.0.0.1.
+pub(crate) fn loopback() -> Listen {
+    Listen {
+        name: "PLAINTEXT".into(),
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        advertised: None,
+    }
+}
+
+/// A broker over a new memory store, with these settings.
+async fn broker(settings: &[(&str, &str)]) -> Arc<Broker> {
+    let config = Config::from_pairs(settings.iter().copied()).expect("valid settings");
+    let config = Arc::new(config);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let catalog = Catalog::load(Arc::clone(&store), Arc::clone(&config));
+    Arc::new(Broker {
+        catalog: catalog.await.expect("an empty store loads"),
+        producer_ids: ProducerIds::new(Arc::clone(&store)),
+        config,
+        clock: Arc::new(SystemClock),
+        store,
+    })
+}
+
+impl TestBroker {
+    /// Starts a broker with Kafka's limits.
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    /// Starts a broker with these limits.
+    pub(crate) async fn with(limits: Limits) -> Self {
+        Self::listening(vec![loopback()], limits).await
+    }
+
+    /// Starts a broker with these listeners and limits.
+    pub(crate) async fn listening(listeners: Vec<Listen>, limits: Limits) -> Self {
+        Self::try_listening(listeners, limits)
+            .await
+            .expect("a free port can be listened on")
+    }
+
+    /// The same, for listeners that may not be free.
+    pub(crate) async fn try_listening(
+        listeners: Vec<Listen>,
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
+        let broker = broker(&[]).await;
+        let handle = server::start(broker, listeners, limits).await?;
+        Ok(Self { handle })
+    }
+
+    /// The address of the first listener.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses()[0]
+    }
+
+    /// The addresses of all listeners.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        self.handle.addresses()
+    }
+
+    /// Waits until exactly `count` connections are open.
+    pub(crate) async fn until_connections(&self, count: usize) {
+        while self.handle.connections() != count {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(self) {
+        self.handle.stop().await;
+    }
+}
