@@ -10,9 +10,15 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod errors;
+mod fetch;
+mod fetch_answer;
 mod find_coordinator;
 mod init_producer_id;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
 
 use std::ops::RangeInclusive;
 
@@ -54,6 +60,27 @@ impl Api {
 
 /// Every API that is served, by key.
 pub static APIS: &[Api] = &[
+    Api {
+        key: ApiKey::Produce,
+        versions: 3..=13,
+        listed_min: 0,
+        request: &produce::SHAPE,
+        handle: produce::handle,
+    },
+    Api {
+        key: ApiKey::Fetch,
+        versions: 4..=18,
+        listed_min: 4,
+        request: &fetch::SHAPE,
+        handle: fetch::handle,
+    },
+    Api {
+        key: ApiKey::ListOffsets,
+        versions: 1..=10,
+        listed_min: 1,
+        request: &list_offsets::SHAPE,
+        handle: list_offsets::handle,
+    },
     Api {
         key: ApiKey::Metadata,
         versions: 0..=13,
@@ -97,6 +124,13 @@ pub static APIS: &[Api] = &[
         handle: init_producer_id::handle,
     },
     Api {
+        key: ApiKey::OffsetForLeaderEpoch,
+        versions: 2..=4,
+        listed_min: 2,
+        request: &offset_for_leader_epoch::SHAPE,
+        handle: offset_for_leader_epoch::handle,
+    },
+    Api {
         key: ApiKey::DescribeConfigs,
         versions: 1..=4,
         listed_min: 1,
@@ -116,6 +150,8 @@ pub static APIS: &[Api] = &[
 mod admin_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod data_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -8,8 +8,6 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use super::{APIS, Answer, Connection, Reply, Request};
 use crate::base::ManualClock;
 use crate::broker::Broker;
-use crate::broker::catalog::Catalog;
-use crate::broker::producer_ids::ProducerIds;
 use crate::config::Config;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
@@ -22,15 +20,10 @@ pub(super) async fn broker(settings: &[(&str, &str)]) -> Arc<Broker> {
 /// A broker on this store.
 pub(super) async fn broker_on(store: Arc<dyn Store>, settings: &[(&str, &str)]) -> Arc<Broker> {
     let config = Config::from_pairs(settings.iter().copied()).expect("valid settings");
-    let config = Arc::new(config);
-    let catalog = Catalog::load(store.clone(), config.clone()).await;
-    Arc::new(Broker {
-        config,
-        clock: Arc::new(ManualClock::at(1_700_000_000_000)),
-        producer_ids: ProducerIds::new(store.clone()),
-        store,
-        catalog: catalog.expect("loads"),
-    })
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    Broker::start(Arc::new(config), store, clock)
+        .await
+        .expect("starts")
 }
 
 /// What kafka-protocol's request types have in common, as far as tests need it.
@@ -45,10 +38,7 @@ pub(super) async fn ask<R: Asked>(broker: &Arc<Broker>, version: i16, request: &
 where
     R::Response: Decodable + HeaderVersion,
 {
-    let frame = frame(version, request);
-    let request =
-        Request::read(APIS, broker, &connection(), frame).expect("served and well-formed");
-    let reply = match (request.api.handle)(request.call).await {
+    let reply = match outcome(broker, version, request).await {
         Answer::Ready(reply) => reply,
         Answer::Pending(reply) => reply.await,
     };
@@ -70,6 +60,14 @@ where
         answer.len()
     );
     decoded
+}
+
+/// What the handler of a request returns.
+pub(super) async fn outcome<R: Asked>(broker: &Arc<Broker>, version: i16, request: &R) -> Answer {
+    let frame = frame(version, request);
+    let request =
+        Request::read(APIS, broker, &connection(), frame).expect("served and well-formed");
+    (request.api.handle)(request.call).await
 }
 
 /// A request frame without its length.

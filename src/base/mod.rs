@@ -3,10 +3,12 @@
 mod clock;
 mod ids;
 mod rng;
+mod rope;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use ids::{LeaderEpoch, NodeId, PartitionNumber, ProducerEpoch, ProducerId};
 pub use rng::Rng;
+pub use rope::{Rope, RopeReader};
 
 /// A boxed future, the return type of async functions behind a trait object.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,19 +1,33 @@
-//! Shells around the cores: committer, reader, catalog, fetch sessions, jobs.
+//! Shells around the cores: committer, reader, catalog, fetch sessions, jobs. In reading order: what is known of each
+//! partition; the way in and the way out; what a fetch adds to a read.
 
+mod cache;
 pub mod catalog;
+pub mod committer;
+pub mod fetch;
+pub mod fetch_session;
 mod free;
 mod notices;
+pub mod partitions;
 pub mod producer_ids;
+pub mod reader;
+mod time_index;
 pub mod trim;
 
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::config::Config;
+use crate::config::{Config, TopicConfig, keys};
+use crate::log::{AppendRules, Keys};
 use crate::store::Store;
 
-use catalog::Catalog;
+use cache::BlockCache;
+use catalog::{Catalog, CatalogError};
+use committer::{Committer, CommitterParts};
+use fetch_session::FetchSessions;
+use partitions::Partitions;
 use producer_ids::ProducerIds;
+use reader::Reader;
 
 /// One broker: what every request handler is given.
 #[derive(Debug)]
@@ -23,4 +37,77 @@ pub struct Broker {
     pub store: Arc<dyn Store>,
     pub catalog: Catalog,
     pub producer_ids: ProducerIds,
+    pub committer: Committer,
+    pub reader: Reader,
+    pub fetch_sessions: FetchSessions,
+}
+
+impl Broker {
+    /// Loads the topics and starts the tasks.
+    pub async fn start(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, CatalogError> {
+        let catalog = Catalog::load(Arc::clone(&store), Arc::clone(&config)).await?;
+        let partitions = Arc::new(Partitions::new(Arc::clone(&store)));
+        let cache_bytes = usize::try_from(config.get(keys::OTTLA_CACHE_BYTES)).unwrap_or(0);
+        let cache = Arc::new(BlockCache::new(cache_bytes));
+        let committer = Committer::start(CommitterParts {
+            store: Arc::clone(&store),
+            catalog: catalog.clone(),
+            partitions: Arc::clone(&partitions),
+            cache: Arc::clone(&cache),
+            clock: Arc::clone(&clock),
+            producer_id_expiration_ms: config.get(keys::PRODUCER_ID_EXPIRATION_MS).into(),
+        });
+        let reader = Reader::new(Arc::clone(&store), partitions, cache);
+        let slots_max = config.get(keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);
+        let fetch_sessions = FetchSessions::new(usize::try_from(slots_max).unwrap_or(0));
+        let forget = Arc::new(committer.clone());
+        tokio::spawn(trim::run(catalog.clone(), Arc::clone(&store), forget));
+        Ok(Arc::new(Self {
+            producer_ids: ProducerIds::new(Arc::clone(&store)),
+            config,
+            clock,
+            store,
+            catalog,
+            committer,
+            reader,
+            fetch_sessions,
+        }))
+    }
+}
+
+/// Bytes that the records of a compressed batch may have where the broker must look into them.
+const DECOMPRESSED_SIZE_MAX: usize = 64 << 20;
+
+/// What a topic's settings ask of a batch.
+pub fn append_rules(topic: &TopicConfig) -> AppendRules {
+    use crate::config::{CompressionType, TimestampType as Configured};
+    use crate::log::{Codec, TargetCompression, TimestampType};
+    let codec = |codec, level| TargetCompression::Codec { codec, level };
+    AppendRules {
+        message_size_max: usize::try_from(topic.max_message_bytes).unwrap_or(0),
+        segment_size_max: usize::try_from(topic.segment_bytes).unwrap_or(0),
+        keys: match topic.cleanup_policy.compact {
+            true => Keys::Required,
+            false => Keys::Optional,
+        },
+        timestamp_type: match topic.message_timestamp_type {
+            Configured::CreateTime => TimestampType::CreateTime,
+            Configured::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
+        timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
+        compression: match topic.compression_type {
+            CompressionType::Producer => TargetCompression::Producer,
+            CompressionType::Uncompressed => codec(Codec::None, None),
+            CompressionType::Gzip => codec(Codec::Gzip, Some(topic.compression_gzip_level)),
+            CompressionType::Snappy => codec(Codec::Snappy, None),
+            CompressionType::Lz4 => codec(Codec::Lz4, Some(topic.compression_lz4_level)),
+            CompressionType::Zstd => codec(Codec::Zstd, Some(topic.compression_zstd_level)),
+        },
+        decompressed_size_max: DECOMPRESSED_SIZE_MAX,
+    }
 }

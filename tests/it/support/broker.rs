@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use ottla::base::SystemClock;
 use ottla::broker::Broker;
-use ottla::broker::catalog::Catalog;
-use ottla::broker::producer_ids::ProducerIds;
 use ottla::config::Config;
 use ottla::server::{self, Limits, Listen, ListenError, ServerHandle};
 use ottla::store::Store;
@@ -30,16 +28,10 @@ pub(crate) fn loopback() -> Listen {
 /// A broker over a new memory store, with these settings.
 async fn broker(settings: &[(&str, &str)]) -> Arc<Broker> {
     let config = Config::from_pairs(settings.iter().copied()).expect("valid settings");
-    let config = Arc::new(config);
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let catalog = Catalog::load(Arc::clone(&store), Arc::clone(&config));
-    Arc::new(Broker {
-        catalog: catalog.await.expect("an empty store loads"),
-        producer_ids: ProducerIds::new(Arc::clone(&store)),
-        config,
-        clock: Arc::new(SystemClock),
-        store,
-    })
+    Broker::start(Arc::new(config), store, Arc::new(SystemClock))
+        .await
+        .expect("an empty store loads")
 }
 
 impl TestBroker {

@@ -1,0 +1,204 @@
+//! A fetch: read every partition of a session in its order, and wait for more while there is too little.
+//!
+//! The wait follows Kafka's `ReplicaManager.fetchMessages` and `DelayedFetch`: it ends with enough bytes, at the
+//! deadline, or when a partition that could be read has an error or a diverging epoch; a topic that is not known does
+//! not end it, as long as another partition can be read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Broker;
+use super::fetch_session::{PartitionKey, TopicKey, Wanted};
+use super::reader::{Isolation, Offsets, Read, ReadError, ReadRequest};
+use crate::base::PartitionNumber;
+use crate::cluster::Topics;
+use crate::log::{FetchBudget, FirstBatch};
+
+/// How much to read and how long to wait for it.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchLimits {
+    pub wait_max: Duration,
+    pub bytes_min: usize,
+    pub bytes_max: usize,
+    pub isolation: Isolation,
+}
+
+/// What a fetch found in one partition.
+#[derive(Debug)]
+pub enum Fetched {
+    Records(Read),
+    /// KIP-595: what the client read last is not what lies here; it truncates to `end_offset` of `epoch`.
+    Diverging {
+        epoch: i32,
+        end_offset: i64,
+        offsets: Offsets,
+    },
+    Failed(FetchError),
+}
+
+/// Why nothing was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    #[error("no such topic or partition; ask for metadata")]
+    UnknownTopicOrPartition,
+    #[error("no topic with this id; ask for metadata")]
+    UnknownTopicId,
+    #[error(transparent)]
+    LeaderEpoch(#[from] LeaderEpochError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// A client's leader epoch is not this broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaderEpochError {
+    #[error("the leader epoch is older than this broker's; ask for metadata")]
+    Fenced,
+    #[error("the leader epoch is newer than this broker's; try again")]
+    Unknown,
+}
+
+/// The leader epoch of every partition: a broker on its own never loses an election.
+pub const LEADER_EPOCH: i32 = 0;
+
+/// Holds the leader epoch that a client believes in against this broker's; -1 is no belief.
+pub fn check_leader_epoch(current_leader_epoch: i32) -> Result<(), LeaderEpochError> {
+    match current_leader_epoch {
+        -1 | LEADER_EPOCH => Ok(()),
+        ..LEADER_EPOCH => Err(LeaderEpochError::Fenced),
+        _ => Err(LeaderEpochError::Unknown),
+    }
+}
+
+impl Broker {
+    /// Reads the partitions of a fetch in their order; one result for each.
+    pub async fn fetch(
+        &self,
+        wanted: &[(PartitionKey, Wanted)],
+        limits: FetchLimits,
+    ) -> Vec<Fetched> {
+        let deadline = Instant::now() + limits.wait_max;
+        let round = self.fetch_round(wanted, limits).await;
+        if round.is_enough || limits.wait_max.is_zero() {
+            return round.fetched;
+        }
+        let waiter = Arc::new(Notify::new());
+        let parked = self.reader.park(&round.readable, &waiter).await;
+        loop {
+            // Read again after registering: a commit in between has woken nobody.
+            let round = self.fetch_round(wanted, limits).await;
+            if round.is_enough || parked.is_err() {
+                return round.fetched;
+            }
+            let waited = tokio::time::timeout_at(deadline, waiter.notified()).await;
+            if waited.is_err() {
+                return self.fetch_round(wanted, limits).await.fetched;
+            }
+        }
+    }
+
+    async fn fetch_round(&self, wanted: &[(PartitionKey, Wanted)], limits: FetchLimits) -> Round {
+        let topics = self.catalog.topics();
+        let mut round = Round::default();
+        let mut bytes = 0;
+        for (key, wanted) in wanted {
+            let fetched = match find(&topics, key) {
+                Ok(partition) => {
+                    round.readable.push(partition);
+                    let room = limits.bytes_max.saturating_sub(bytes);
+                    self.fetch_partition(partition, *wanted, room, bytes == 0, limits.isolation)
+                        .await
+                        .inspect_err(|_| round.is_enough = true)
+                }
+                Err(error) => Err(error),
+            };
+            match &fetched {
+                Ok(Fetched::Records(read)) => bytes += read.records.len(),
+                Ok(Fetched::Diverging { .. }) => round.is_enough = true,
+                Ok(Fetched::Failed(_)) | Err(_) => {}
+            }
+            round.fetched.push(fetched.unwrap_or_else(Fetched::Failed));
+        }
+        round.is_enough |= round.readable.is_empty() || bytes >= limits.bytes_min;
+        round
+    }
+
+    async fn fetch_partition(
+        &self,
+        partition: PartitionNumber,
+        wanted: Wanted,
+        room: usize,
+        nothing_yet: bool,
+        isolation: Isolation,
+    ) -> Result<Fetched, FetchError> {
+        check_leader_epoch(wanted.current_leader_epoch)?;
+        if let Some(diverging) = self.diverging(partition, wanted).await? {
+            return Ok(diverging);
+        }
+        let request = ReadRequest {
+            partition,
+            offset: wanted.fetch_offset,
+            budget: FetchBudget {
+                left: room.min(usize::try_from(wanted.bytes_max).unwrap_or(0)),
+                first: if nothing_yet {
+                    FirstBatch::Whole
+                } else {
+                    FirstBatch::Limited
+                },
+            },
+            isolation,
+        };
+        Ok(Fetched::Records(self.reader.read(request).await?))
+    }
+
+    /// Holds the epoch of the client's last record against the log's history, which is one epoch long
+    /// (Kafka's `Partition.readRecords`).
+    async fn diverging(
+        &self,
+        partition: PartitionNumber,
+        wanted: Wanted,
+    ) -> Result<Option<Fetched>, FetchError> {
+        if wanted.last_fetched_epoch < 0 {
+            return Ok(None);
+        }
+        let offsets = self.reader.offsets(partition).await?;
+        let offset = wanted.fetch_offset;
+        if offset < offsets.log_start_offset || wanted.last_fetched_epoch > LEADER_EPOCH {
+            return Err(ReadError::OutOfRange { offset, offsets }.into());
+        }
+        let end_offset = offsets.high_watermark;
+        let diverging = Fetched::Diverging {
+            epoch: LEADER_EPOCH,
+            end_offset,
+            offsets,
+        };
+        Ok((offset > end_offset).then_some(diverging))
+    }
+}
+
+/// One pass over the partitions of a fetch.
+#[derive(Debug, Default)]
+struct Round {
+    fetched: Vec<Fetched>,
+    /// The partitions that exist.
+    readable: Vec<PartitionNumber>,
+    /// Whether the client need not wait.
+    is_enough: bool,
+}
+
+fn find(topics: &Topics, key: &PartitionKey) -> Result<PartitionNumber, FetchError> {
+    let topic = match &key.topic {
+        TopicKey::Name(name) => topics
+            .by_name(name)
+            .ok_or(FetchError::UnknownTopicOrPartition)?,
+        TopicKey::Id(id) => topics.by_id(*id).ok_or(FetchError::UnknownTopicId)?,
+    };
+    let index = usize::try_from(key.index).ok();
+    let partition = index.and_then(|index| topic.partitions.get(index));
+    partition
+        .copied()
+        .ok_or(FetchError::UnknownTopicOrPartition)
+}

@@ -1,0 +1,214 @@
+//! What the broker knows of each partition that was touched: its head, its newest runs, and who waits for more.
+//!
+//! The committer publishes here, fetches read here. Everything in it can be dropped and read from the store again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio::sync::Notify;
+
+use crate::base::PartitionNumber;
+use crate::log::{Head, RowDamage, RunEntry, head_key};
+use crate::store::{Store, StoreError, Version};
+
+/// Newest runs of a partition that are kept in memory, so that a reader at the end needs no page.
+const TAIL_RUNS_MAX: usize = 16;
+
+/// Why a partition's state could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Damage(#[from] RowDamage),
+}
+
+/// All partitions that were touched.
+#[derive(Debug)]
+pub(crate) struct Partitions {
+    store: Arc<dyn Store>,
+    views: RwLock<HashMap<PartitionNumber, Arc<PartitionView>>>,
+    waiter_ids: AtomicU64,
+}
+
+/// One partition as readers see it.
+#[derive(Debug)]
+pub(crate) struct PartitionView {
+    visible: Mutex<Visible>,
+    waiters: Mutex<HashMap<u64, Arc<Notify>>>,
+}
+
+#[derive(Debug)]
+struct Visible {
+    head: Head,
+    version: Version,
+    tail: VecDeque<RunEntry>,
+}
+
+impl Partitions {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            views: RwLock::default(),
+            waiter_ids: AtomicU64::new(0),
+        }
+    }
+
+    /// The view of a partition, read from the store when it is touched first.
+    pub(crate) async fn view(
+        &self,
+        partition: PartitionNumber,
+    ) -> Result<Arc<PartitionView>, LoadError> {
+        if let Some(view) = self.known(partition) {
+            return Ok(view);
+        }
+        let rows = self.store.get(&[head_key(partition)]).await?;
+        let (head, version) = match rows.first() {
+            Some(row) => match &row.value {
+                Some(value) => (Head::decode(value)?, row.version),
+                None => (Head::EMPTY, Version::ABSENT),
+            },
+            None => (Head::EMPTY, Version::ABSENT),
+        };
+        Ok(self.update(partition, head, version, None))
+    }
+
+    /// Makes a commit visible, and wakes nobody yet: see [`PartitionView::wake`].
+    pub(crate) fn publish(
+        &self,
+        partition: PartitionNumber,
+        head: Head,
+        version: Version,
+        run: Option<RunEntry>,
+    ) -> Arc<PartitionView> {
+        self.update(partition, head, version, run)
+    }
+
+    /// Drops what is known of partitions that are no more, and lets those who wait for them look again.
+    pub(crate) fn forget(&self, partitions: &[PartitionNumber]) {
+        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+        for partition in partitions {
+            if let Some(view) = views.remove(partition) {
+                view.wake();
+            }
+        }
+    }
+
+    /// Registers `waiter` with each of `views` until the guard is dropped.
+    pub(crate) fn wait_on(&self, views: Vec<Arc<PartitionView>>, waiter: &Arc<Notify>) -> Parked {
+        let id = self.waiter_ids.fetch_add(1, Ordering::Relaxed);
+        for view in &views {
+            view.waiters().insert(id, Arc::clone(waiter));
+        }
+        Parked { id, views }
+    }
+
+    fn known(&self, partition: PartitionNumber) -> Option<Arc<PartitionView>> {
+        let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
+        views.get(&partition).cloned()
+    }
+
+    /// A reader that read the head before a commit must not set it back: the newer version stays.
+    fn update(
+        &self,
+        partition: PartitionNumber,
+        head: Head,
+        version: Version,
+        run: Option<RunEntry>,
+    ) -> Arc<PartitionView> {
+        let view = self.known(partition).unwrap_or_else(|| {
+            let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+            let fresh = || Arc::new(PartitionView::new());
+            Arc::clone(views.entry(partition).or_insert_with(fresh))
+        });
+        view.visible().update(head, version, run);
+        view
+    }
+}
+
+impl PartitionView {
+    fn new() -> Self {
+        let visible = Visible {
+            head: Head::EMPTY,
+            version: Version::ABSENT,
+            tail: VecDeque::new(),
+        };
+        Self {
+            visible: Mutex::new(visible),
+            waiters: Mutex::default(),
+        }
+    }
+
+    /// Offsets and sizes as of the newest commit.
+    pub(crate) fn head(&self) -> Head {
+        self.visible().head
+    }
+
+    /// The runs in memory from the one that holds `offset` on; `None` when that one is no longer in memory.
+    pub(crate) fn tail_from(&self, offset: i64) -> Option<Vec<RunEntry>> {
+        let visible = self.visible();
+        if visible.tail.front()?.base_offset > offset {
+            return None;
+        }
+        let first = visible.tail.partition_point(|run| run.last_offset < offset);
+        Some(visible.tail.range(first..).copied().collect())
+    }
+
+    /// Lets everyone who waits for this partition look again.
+    pub(crate) fn wake(&self) {
+        for waiter in self.waiters().values() {
+            waiter.notify_one();
+        }
+    }
+
+    fn visible(&self) -> MutexGuard<'_, Visible> {
+        self.visible.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiters(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Visible {
+    fn update(&mut self, head: Head, version: Version, run: Option<RunEntry>) {
+        if version < self.version {
+            return;
+        }
+        let follows = |tail: &VecDeque<RunEntry>, run: &RunEntry| {
+            tail.back()
+                .is_none_or(|last| last.last_offset + 1 == run.base_offset)
+        };
+        match run {
+            Some(run) => {
+                if !follows(&self.tail, &run) {
+                    self.tail.clear();
+                }
+                if self.tail.len() == TAIL_RUNS_MAX {
+                    self.tail.pop_front();
+                }
+                self.tail.push_back(run);
+            }
+            None if version > self.version => self.tail.clear(),
+            None => {}
+        }
+        self.head = head;
+        self.version = version;
+    }
+}
+
+/// A registration of a waiter; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    id: u64,
+    views: Vec<Arc<PartitionView>>,
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        for view in &self.views {
+            view.waiters().remove(&self.id);
+        }
+    }
+}

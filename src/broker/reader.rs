@@ -1,0 +1,419 @@
+//! Reads of partition logs: which runs hold an offset, their bytes from the cache or the store, cut to what was asked.
+//!
+//! Batches go out as they came in. What comes from the disk is held against its run first: a damaged or recycled place
+//! is reported, never served.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::sync::Notify;
+
+use super::cache::BlockCache;
+use super::partitions::{LoadError, Parked, PartitionView, Partitions};
+use crate::base::{PartitionNumber, Rope};
+use crate::log::{
+    Check, FetchBudget, FirstBatch, Page, RecordError, RowDamage, RunDamage, RunEntry, RunKind,
+    RunPosition, RunWalk, control_batch, page_key, page_keys,
+};
+use crate::store::{KeyRange, Limit, Order, Place, Store, StoreError};
+
+/// Bytes that one read of a blob takes in at most, unless a single run is longer: what is read ahead for a reader that
+/// goes on, and for the readers of the partitions in between.
+const READ_SPAN_MAX: u64 = 1 << 20;
+
+/// Runs that one read looks at. A partition of many tiny commits is answered in steps of this.
+const RUNS_PER_READ_MAX: usize = 4096;
+
+/// What a reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Up to the high watermark.
+    ReadUncommitted,
+    /// Up to the last stable offset.
+    ReadCommitted,
+}
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRequest {
+    pub partition: PartitionNumber,
+    pub offset: i64,
+    /// Bytes that may be answered; the first batch of an answer is given whole even beyond them.
+    pub budget: FetchBudget,
+    pub isolation: Isolation,
+}
+
+/// Where a log begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    pub log_start_offset: i64,
+}
+
+impl Offsets {
+    /// The offset up to which (excluded) a reader sees records.
+    pub fn end(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::ReadUncommitted => self.high_watermark,
+            Isolation::ReadCommitted => self.last_stable_offset,
+        }
+    }
+}
+
+/// Whole batches, beginning with the one that holds the offset asked for; empty at the end of the log.
+#[derive(Debug)]
+pub struct Read {
+    pub records: Rope,
+    pub offsets: Offsets,
+}
+
+/// Why nothing was read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("offset {offset} lies outside the log; reset it")]
+    OutOfRange { offset: i64, offsets: Offsets },
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("damage in partition log {}: {damage}; keep the folder and restore the topic", .partition.0)]
+    Damage {
+        partition: PartitionNumber,
+        damage: RunDamage,
+    },
+    /// The bytes are as they were written, but a producer wrote records that cannot be read.
+    #[error("records of partition log {} cannot be read: {error}", .partition.0)]
+    Records {
+        partition: PartitionNumber,
+        error: RecordError,
+    },
+    #[error("row of partition log {}: {damage}", .partition.0)]
+    Row {
+        partition: PartitionNumber,
+        damage: RowDamage,
+    },
+}
+
+/// Reads logs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    store: Arc<dyn Store>,
+    partitions: Arc<Partitions>,
+    cache: Arc<BlockCache>,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        partitions: Arc<Partitions>,
+        cache: Arc<BlockCache>,
+    ) -> Self {
+        Self {
+            store,
+            partitions,
+            cache,
+        }
+    }
+
+    /// Where the log begins and ends.
+    pub async fn offsets(&self, partition: PartitionNumber) -> Result<Offsets, ReadError> {
+        Ok(offsets_of(&*self.partitions.view(partition).await?))
+    }
+
+    /// Registers `waiter` to be notified when one of the partitions gets more, until the result is dropped.
+    pub(super) async fn park(
+        &self,
+        partitions: &[PartitionNumber],
+        waiter: &Arc<Notify>,
+    ) -> Result<Parked, LoadError> {
+        let mut views = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            views.push(self.partitions.view(*partition).await?);
+        }
+        Ok(self.partitions.wait_on(views, waiter))
+    }
+
+    /// Reads batches from an offset on.
+    pub async fn read(&self, request: ReadRequest) -> Result<Read, ReadError> {
+        let ReadRequest {
+            partition,
+            offset,
+            budget,
+            isolation,
+        } = request;
+        let view = self.partitions.view(partition).await?;
+        let offsets = offsets_of(&view);
+        if offset < offsets.log_start_offset || offset > offsets.high_watermark {
+            return Err(ReadError::OutOfRange { offset, offsets });
+        }
+        let end = offsets.end(isolation);
+        let mut cut = Cut {
+            records: Rope::new(),
+            offset,
+            end,
+            budget,
+            full: false,
+        };
+        if offset < end && (budget.left > 0 || budget.first == FirstBatch::Whole) {
+            let runs = match view.tail_from(offset) {
+                Some(runs) => runs,
+                None => self.runs_from(partition, offset, budget.left).await?,
+            };
+            for (at, run) in runs.iter().enumerate() {
+                if cut.is_full(run) {
+                    break;
+                }
+                let bytes = self.run_bytes(partition, &runs[at..], budget.left).await?;
+                cut.take(run, &bytes);
+            }
+        }
+        Ok(Read {
+            records: cut.records,
+            offsets,
+        })
+    }
+
+    /// The runs from the one that holds `offset` on, until they have `bytes_max` bytes, at least one if there is one.
+    async fn runs_from(
+        &self,
+        partition: PartitionNumber,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<Vec<RunEntry>, ReadError> {
+        let mut runs = Vec::new();
+        let mut bytes = 0;
+        let after = page_key(partition, offset.saturating_add(1)).bytes;
+        let pages = page_keys(partition);
+        let mut range = KeyRange {
+            end: Some(after.clone()),
+            ..pages.clone()
+        };
+        let mut order = Order::Descending;
+        while let Some((key, page)) = self.page(partition, range, order).await? {
+            for run in page.entries_from(page.find(offset)) {
+                let run = run.map_err(|damage| ReadError::Row { partition, damage })?;
+                bytes += run.size as usize;
+                runs.push(run);
+                if bytes >= bytes_max || runs.len() >= RUNS_PER_READ_MAX {
+                    return Ok(runs);
+                }
+            }
+            // The first page is the last one that begins at or before the offset; then the ones behind it.
+            let start = if order == Order::Descending {
+                after.clone()
+            } else {
+                successor(&key)
+            };
+            range = KeyRange {
+                start,
+                ..pages.clone()
+            };
+            order = Order::Ascending;
+        }
+        Ok(runs)
+    }
+
+    /// The first page of a range of page keys.
+    pub(super) async fn page(
+        &self,
+        partition: PartitionNumber,
+        range: KeyRange,
+        order: Order,
+    ) -> Result<Option<(Bytes, Page)>, ReadError> {
+        let limit = Limit {
+            rows: 1,
+            bytes: usize::MAX,
+        };
+        let row = self.store.scan(range, order, limit).await?.pop();
+        let Some((key, value)) = row.and_then(|row| Some((row.key.bytes, row.value?))) else {
+            return Ok(None);
+        };
+        let page = Page::parse(value).map_err(|damage| ReadError::Row { partition, damage })?;
+        Ok(Some((key, page)))
+    }
+
+    /// The bytes of the first of `runs`. What has to be read takes in the following ones as far as they are near and
+    /// wanted.
+    pub(super) async fn run_bytes(
+        &self,
+        partition: PartitionNumber,
+        runs: &[RunEntry],
+        bytes_max: usize,
+    ) -> Result<Rope, ReadError> {
+        let Some(run) = runs.first() else {
+            return Ok(Rope::new());
+        };
+        let place = match run.kind {
+            RunKind::Data { place } => place,
+            RunKind::Marker { .. } => {
+                return Ok(control_batch(run).map(Rope::from).unwrap_or_default());
+            }
+        };
+        let size = run.size as usize;
+        if let Some(bytes) = self.cache.get(place, size) {
+            return Ok(bytes);
+        }
+        let (near, end) = near_runs(runs, place, bytes_max);
+        let range = place.position..end;
+        let span = self
+            .store
+            .read(place.blob, std::slice::from_ref(&range))
+            .await?;
+        let span = span.into_iter().next().unwrap_or_default();
+        for run in near {
+            let RunKind::Data { place: at } = run.kind else {
+                continue;
+            };
+            let skip = usize::try_from(at.position - place.position).unwrap_or(usize::MAX);
+            let bytes = skip
+                .checked_add(run.size as usize)
+                .and_then(|end| span.get(skip..end));
+            check_run(bytes.unwrap_or_default(), run)
+                .map_err(|damage| ReadError::Damage { partition, damage })?;
+        }
+        self.cache.insert(place, span.clone().into());
+        Ok(Rope::from(span).slice(0..size))
+    }
+
+    /// The memory that the block cache takes, bytes.
+    pub fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    pub(super) async fn view(
+        &self,
+        partition: PartitionNumber,
+    ) -> Result<Arc<PartitionView>, LoadError> {
+        self.partitions.view(partition).await
+    }
+}
+
+fn offsets_of(view: &PartitionView) -> Offsets {
+    let head = view.head();
+    Offsets {
+        high_watermark: head.next_offset,
+        last_stable_offset: head.last_stable_offset(),
+        log_start_offset: head.log_start_offset,
+    }
+}
+
+/// The smallest key above `key`.
+pub(super) fn successor(key: &Bytes) -> Bytes {
+    let mut next = key.to_vec();
+    next.push(0);
+    next.into()
+}
+
+/// Those of `runs` that lie in one stretch from `place` on which is worth one read, and where that stretch ends.
+fn near_runs(runs: &[RunEntry], place: Place, bytes_max: usize) -> (&[RunEntry], u64) {
+    let span_max = READ_SPAN_MAX.max(bytes_max as u64).min(4 * READ_SPAN_MAX);
+    let mut end = place.position + u64::from(runs[0].size);
+    let mut count = 1;
+    for run in &runs[1..] {
+        let RunKind::Data { place: at } = run.kind else {
+            break;
+        };
+        let run_end = at.position.saturating_add(u64::from(run.size));
+        let is_near =
+            at.blob == place.blob && at.position >= end && run_end - place.position <= span_max;
+        if !is_near {
+            break;
+        }
+        end = run_end;
+        count += 1;
+    }
+    (&runs[..count], end)
+}
+
+/// Holds the bytes of a whole run, fresh from the disk, against its row.
+fn check_run(bytes: &[u8], run: &RunEntry) -> Result<(), RunDamage> {
+    let mut walk = RunWalk::new(run, run.start(), bytes, Check::HeadersAndCrc);
+    walk.by_ref().try_for_each(|batch| batch.map(drop))?;
+    if walk.is_at_end() {
+        return Ok(());
+    }
+    let RunPosition { position, .. } = walk.next_position();
+    let reason = "the bytes end before the run does";
+    Err(RunDamage {
+        run_base_offset: run.base_offset,
+        position,
+        reason,
+    })
+}
+
+/// Takes whole batches until enough was taken.
+struct Cut {
+    records: Rope,
+    /// The offset asked for.
+    offset: i64,
+    /// The offset at which the reader's sight ends.
+    end: i64,
+    budget: FetchBudget,
+    full: bool,
+}
+
+impl Cut {
+    fn is_full(&self, next: &RunEntry) -> bool {
+        self.full || next.base_offset >= self.end
+    }
+
+    fn take(&mut self, run: &RunEntry, bytes: &Rope) {
+        let is_wanted = run.base_offset >= self.offset && run.last_offset < self.end;
+        if is_wanted && bytes.len() <= self.budget.left && self.budget.admit(bytes.len()) {
+            self.records.append(bytes.clone());
+            return;
+        }
+        let mut wanted = None;
+        for batch in batch_spans(bytes) {
+            if batch.last_offset < self.offset {
+                continue;
+            }
+            if batch.base_offset >= self.end || !self.budget.admit(batch.size) {
+                self.full = true;
+                break;
+            }
+            let start = wanted.map_or(batch.start, |range: Range<usize>| range.start);
+            wanted = Some(start..batch.start + batch.size);
+        }
+        if let Some(range) = wanted {
+            self.records.append(bytes.slice(range));
+        }
+    }
+}
+
+struct BatchSpan {
+    start: usize,
+    size: usize,
+    base_offset: i64,
+    last_offset: i64,
+}
+
+/// Where the batches of a run lie. The bytes were checked when they were taken in or read.
+fn batch_spans(bytes: &Rope) -> impl Iterator<Item = BatchSpan> + '_ {
+    /// Base offset, length, and everything up to the last offset delta.
+    const NEEDED: usize = 27;
+    let mut reader = bytes.reader();
+    std::iter::from_fn(move || {
+        let start = bytes.len() - reader.remaining();
+        if reader.remaining() < NEEDED {
+            return None;
+        }
+        let base_offset = reader.get_i64();
+        let size = usize::try_from(reader.get_i32()).ok()?.checked_add(12)?;
+        reader.advance(NEEDED - 16);
+        let last_offset = base_offset.checked_add(i64::from(reader.get_i32()))?;
+        let rest = size.checked_sub(NEEDED)?;
+        if rest > reader.remaining() {
+            return None;
+        }
+        reader.advance(rest);
+        Some(BatchSpan {
+            start,
+            size,
+            base_offset,
+            last_offset,
+        })
+    })
+}
