@@ -22,7 +22,7 @@ use crate::broker::Broker;
 use budget::Budget;
 use register::Register;
 
-pub use limits::Limits;
+use limits::Limits;
 pub use listen::{Listen, ListenError};
 
 /// How long connections may take to finish what they are at when the server stops.
@@ -49,12 +49,13 @@ pub struct ServerHandle {
     shared: Arc<Shared>,
 }
 
-/// Binds every listener and serves. If one cannot be bound none is.
+/// Binds every listener and serves, within the limits that the broker's configuration sets. If one listener cannot
+/// be bound none is.
 pub async fn start(
     broker: Arc<Broker>,
     listeners: Vec<Listen>,
-    limits: Limits,
 ) -> Result<ServerHandle, ListenError> {
+    let limits = Limits::from(&*broker.config);
     let bound = listen::bind_all(listeners, &limits).await?;
     let addresses = bound.iter().map(listen::Bound::address).collect();
     let shared = Arc::new(Shared {

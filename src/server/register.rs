@@ -26,6 +26,7 @@ pub(super) struct Register {
     next_id: AtomicU64,
     room: Arc<Semaphore>,
     per_ip_max: usize,
+    of_ip_max: HashMap<IpAddr, usize>,
     open: Mutex<Open>,
 }
 
@@ -112,6 +113,7 @@ impl Register {
                 limits.connections_max.min(Semaphore::MAX_PERMITS),
             )),
             per_ip_max: limits.connections_per_ip_max,
+            of_ip_max: limits.connections_of_ip_max.clone(),
             open: Mutex::default(),
         })
     }
@@ -128,7 +130,8 @@ impl Register {
 
     /// Whether one more connection from `ip` is allowed.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
-        self.open().by_ip.get(&ip).copied().unwrap_or(0) < self.per_ip_max
+        let max = self.of_ip_max.get(&ip).copied().unwrap_or(self.per_ip_max);
+        self.open().by_ip.get(&ip).copied().unwrap_or(0) < max
     }
 
     /// Room for one more connection, if there is some now.

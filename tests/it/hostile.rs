@@ -3,7 +3,6 @@
 use bytes::BufMut;
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest};
 use kafka_protocol::protocol::StrBytes;
-use ottla::server::Limits;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
@@ -141,11 +140,7 @@ async fn malformed_frames_close_their_connection_and_no_other() {
 
 #[tokio::test]
 async fn lengths_out_of_bounds_close_the_connection_before_memory_is_spent() {
-    let limits = Limits {
-        frame_size_max: 1000,
-        ..Limits::default()
-    };
-    let broker = TestBroker::with(limits).await;
+    let broker = TestBroker::with(&[("socket.request.max.bytes", "1000")]).await;
     for length in [-1, i32::MIN, i32::MAX, 1001, 0x4745_5420] {
         let mut client = Client::connect(broker.address()).await;
         client.send_raw(&length.to_be_bytes()).await;
@@ -246,11 +241,7 @@ async fn a_client_that_does_not_read_costs_the_others_nothing() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let limits = Limits {
-        idle_max: Some(Duration::from_millis(100)),
-        ..Limits::default()
-    };
-    let broker = TestBroker::with(limits).await;
+    let broker = TestBroker::with(&[("connections.max.idle.ms", "100")]).await;
     let mut idle = Client::connect(broker.address()).await;
     let mut mid_frame = Client::connect(broker.address()).await;
     mid_frame.send_raw(&[0, 0, 0, 10, 0]).await;
@@ -262,11 +253,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn connections_beyond_the_maximum_wait_for_room() {
-    let limits = Limits {
-        connections_max: 2,
-        ..Limits::default()
-    };
-    let broker = TestBroker::with(limits).await;
+    let broker = TestBroker::with(&[("max.connections", "2")]).await;
     let mut first = Client::connect(broker.address()).await;
     let mut second = Client::connect(broker.address()).await;
     first.ask(0, &ApiVersionsRequest::default()).await;
@@ -282,11 +269,7 @@ async fn connections_beyond_the_maximum_wait_for_room() {
 
 #[tokio::test]
 async fn connections_beyond_an_addresss_share_are_closed() {
-    let limits = Limits {
-        connections_per_ip_max: 1,
-        ..Limits::default()
-    };
-    let broker = TestBroker::with(limits).await;
+    let broker = TestBroker::with(&[("max.connections.per.ip", "1")]).await;
     let mut first = Client::connect(broker.address()).await;
     first.ask(0, &ApiVersionsRequest::default()).await;
     Client::connect(broker.address()).await.closed().await;
@@ -298,11 +281,7 @@ async fn connections_beyond_an_addresss_share_are_closed() {
 
 #[tokio::test]
 async fn frames_larger_than_all_request_memory_still_come_through() {
-    let limits = Limits {
-        request_memory_size: 64 * 1024,
-        ..Limits::default()
-    };
-    let broker = TestBroker::with(limits).await;
+    let broker = TestBroker::with(&[("ottla.request.memory.bytes", "1048576")]).await;
     // Each is refused for its unknown version, but only once it was received whole.
     let mut frame = classic_header(ApiKey::Metadata, 99, 1);
     frame.resize(3 * 1024 * 1024, 0);
@@ -349,7 +328,9 @@ async fn several_listeners_serve_ipv4_and_ipv6() {
         any.host = String::new();
         listeners.extend([ipv6, any]);
     }
-    let broker = TestBroker::listening(listeners, Limits::default()).await;
+    let broker = TestBroker::listening(listeners, &[])
+        .await
+        .expect("free ports");
     for address in broker.addresses() {
         let address = match address.ip().is_unspecified() {
             true => format!("127.0.0.1:{}", address.port())
@@ -367,7 +348,7 @@ async fn a_port_in_use_is_said_to_be() {
     let broker = TestBroker::start().await;
     let mut taken = loopback();
     taken.port = broker.address().port();
-    let error = TestBroker::try_listening(vec![loopback(), taken], Limits::default())
+    let error = TestBroker::listening(vec![loopback(), taken], &[])
         .await
         .err()
         .expect("the port is taken");

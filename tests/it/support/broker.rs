@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ottla::base::SystemClock;
 use ottla::broker::Broker;
 use ottla::config::Config;
-use ottla::server::{self, Limits, Listen, ListenError, ServerHandle};
+use ottla::server::{self, Listen, ListenError, ServerHandle};
 use ottla::store::Store;
 use ottla::store::memory::MemoryStore;
 
@@ -35,30 +35,24 @@ async fn broker(settings: &[(&str, &str)]) -> Arc<Broker> {
 }
 
 impl TestBroker {
-    /// Starts a broker with Kafka's limits.
+    /// Starts a broker with default settings.
     pub(crate) async fn start() -> Self {
-        Self::with(Limits::default()).await
+        Self::with(&[]).await
     }
 
-    /// Starts a broker with these limits.
-    pub(crate) async fn with(limits: Limits) -> Self {
-        Self::listening(vec![loopback()], limits).await
-    }
-
-    /// Starts a broker with these listeners and limits.
-    pub(crate) async fn listening(listeners: Vec<Listen>, limits: Limits) -> Self {
-        Self::try_listening(listeners, limits)
+    /// Starts a broker with these settings.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::listening(vec![loopback()], settings)
             .await
             .expect("a free port can be listened on")
     }
 
-    /// The same, for listeners that may not be free.
-    pub(crate) async fn try_listening(
+    /// Starts a broker with these listeners, which may not be free, and settings.
+    pub(crate) async fn listening(
         listeners: Vec<Listen>,
-        limits: Limits,
+        settings: &[(&str, &str)],
     ) -> Result<Self, ListenError> {
-        let broker = broker(&[]).await;
-        let handle = server::start(broker, listeners, limits).await?;
+        let handle = server::start(broker(settings).await, listeners).await?;
         Ok(Self { handle })
     }
 
