@@ -6,23 +6,40 @@
 //!
 //! A lookup by key searches a small map: owners read what they need once, when they start, and never per request.
 
+mod arguments;
 mod def;
+mod document;
+mod environment;
 mod error;
+mod flags;
 pub mod keys;
+mod listeners;
 mod listing;
+mod load;
+mod properties;
+mod suggest;
 mod topic;
 mod value;
 
+#[cfg(test)]
+mod load_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]
 mod value_tests;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+pub use arguments::{Arguments, UnreadableFile};
 pub use def::{Check, Def, Effect, Key, Literal, Scope, Synonym, Update, ValueType};
+pub use document::markdown;
 pub use error::ConfigError;
+pub use flags::{FlagError, Flags};
+pub use listeners::{Listener, Listeners, ListenersError};
 pub use listing::{Listed, ListedSynonym, Source};
+pub use load::{Inputs, LoadError, Loaded, Notice, Origin, load};
+pub use properties::BadEscape;
 pub use topic::{
     CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_group, validate_topic,
 };
@@ -53,6 +70,22 @@ impl Config {
         match self.explicit(key.name()) {
             Some(value) => key.read(value),
             None => key.read(&key.def().default_value()),
+        }
+    }
+
+    /// The folder of everything that is kept: `log.dirs`, else `log.dir`.
+    pub fn data_folder(&self) -> PathBuf {
+        let folders = self
+            .get(keys::LOG_DIRS)
+            .unwrap_or_else(|| self.get(keys::LOG_DIR));
+        folders.first().map(PathBuf::from).unwrap_or_default()
+    }
+
+    /// Bytes of requests that may be in memory over all connections.
+    pub fn request_memory_bytes(&self) -> i64 {
+        match self.get(keys::QUEUED_MAX_REQUEST_BYTES) {
+            bytes if bytes > 0 => bytes,
+            _ => self.get(keys::OTTLA_REQUEST_MEMORY_BYTES),
         }
     }
 

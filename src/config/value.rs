@@ -250,15 +250,18 @@ fn is_iso_duration(text: &str) -> bool {
     has_parts(date, &['D']) && has_parts(time, &['H', 'M', 'S'])
 }
 
+/// Whether `text` is a number and a unit, several times, with the units in this order; seconds may have a fraction.
 fn has_parts(mut text: &str, units: &[char]) -> bool {
+    let is_whole = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     for unit in units {
         let Some((number, rest)) = text.split_once(*unit) else {
             continue;
         };
-        let whole = number.split('.').collect::<Vec<_>>();
-        let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if whole.len() > if *unit == 'S' { 2 } else { 1 } || !whole.iter().all(|part| digits(&part))
-        {
+        let is_number = match number.split_once('.') {
+            Some((whole, fraction)) => *unit == 'S' && is_whole(whole) && is_whole(fraction),
+            None => is_whole(number),
+        };
+        if !is_number {
             return false;
         }
         text = rest;

@@ -24,9 +24,9 @@ declare! { NETWORK_KEYS: Broker;
         AtLeast(0), ClusterWide, Later,
         "The most new connections per second.";
     MAX_CONNECTIONS: int "max.connections" = 2_147_483_647, AtLeast(0), ClusterWide, Honoured,
-        "The most connections at a time; further ones are closed at once.";
+        "The most connections at a time; further ones wait until one closes.";
     MAX_CONNECTIONS_PER_IP: int "max.connections.per.ip" = 2_147_483_647, AtLeast(0), ClusterWide, Honoured,
-        "The most connections at a time from one address.";
+        "The most connections at a time from one address; further ones are closed.";
     MAX_CONNECTIONS_PER_IP_OVERRIDES: string "max.connections.per.ip.overrides" = "",
         Any, ClusterWide, Honoured,
         "Connection limits of single addresses, address:count, comma separated.";

@@ -6,9 +6,9 @@ use crate::config::def::{Def, Effect, Key, Literal, Scope, Update, ValueType, de
 declare! { OTTLA_KEYS: Broker;
     OTTLA_CACHE_BYTES: long "ottla.cache.bytes" = 67_108_864, AtLeast(0), ReadOnly, Honoured,
         "Memory for record batches that were written or read lately.";
-    OTTLA_CHECKPOINT_JOURNAL_BYTES: long "ottla.checkpoint.journal.bytes" = 268_435_456, AtLeast(4096), ReadOnly, Honoured,
+    OTTLA_CHECKPOINT_JOURNAL_BYTES: long "ottla.checkpoint.journal.bytes" = 134_217_728, AtLeast(4096), ReadOnly, Honoured,
         "Bytes of journal after which a checkpoint moves its rows to the row store.";
-    OTTLA_CHECKPOINT_OVERLAY_BYTES: long "ottla.checkpoint.overlay.bytes" = 33_554_432, AtLeast(4096), ReadOnly, Honoured,
+    OTTLA_CHECKPOINT_OVERLAY_BYTES: long "ottla.checkpoint.overlay.bytes" = 8_388_608, AtLeast(4096), ReadOnly, Honoured,
         "Bytes of rows in memory after which a checkpoint moves them to the row store.";
     OTTLA_CLUSTER_ID: opt_string "ottla.cluster.id", Any, ReadOnly, Honoured,
         "The cluster id that a new data folder gets; a random one when not set.";

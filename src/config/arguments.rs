@@ -1,0 +1,146 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::flags::Flags;
+use super::load::Inputs;
+
+/// The arguments, as typed.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ottla", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Arguments {
+    /// Address to listen on, again or comma separated for more; port 0 is any free port [default: 127.0.0.1:9092]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        help_heading = "Network"
+    )]
+    listen: Vec<String>,
+
+    /// Address that clients are told to use, one for each --listen [default: the one that they came in on]
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        value_delimiter = ',',
+        help_heading = "Network"
+    )]
+    advertise: Vec<String>,
+
+    /// Number of this broker, written into a new data folder [default: 1]
+    #[arg(long, value_name = "NUMBER", help_heading = "Network")]
+    node_id: Option<String>,
+
+    /// Data folder; it is made if it does not exist [default: ottla-data]
+    #[arg(long, value_name = "FOLDER", help_heading = "Data")]
+    data: Option<String>,
+
+    /// When a write is acknowledged: `fsync` once it is on the disk, `os` once the operating system has it (faster
+    /// on small writes; a power cut may lose the last moments) [default: fsync]
+    #[arg(long, value_name = "fsync|os", help_heading = "Data")]
+    durability: Option<String>,
+
+    /// Where data is kept: `local`, in the data folder; `memory`, gone when the broker stops [default: local]
+    #[arg(long, value_name = "local|memory", help_heading = "Data")]
+    store: Option<String>,
+
+    /// Partitions of topics that are created without a count [default: 1]
+    #[arg(long, value_name = "COUNT", help_heading = "Data")]
+    partitions: Option<String>,
+
+    /// For development and tests: keeps nothing, any free port, no delays. Other flags and --set count before it
+    #[arg(long, help_heading = "Settings")]
+    dev: bool,
+
+    /// File with Kafka's keys; its own server.properties will do
+    #[arg(short, long, value_name = "FILE", help_heading = "Settings")]
+    config: Option<PathBuf>,
+
+    /// One of Kafka's keys, or of Ottla's own; can be given again
+    #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Settings")]
+    set: Vec<String>,
+
+    /// What goes to the log on stderr: error, warn, info, debug, trace, or module=level, comma separated [default:
+    /// info]
+    #[arg(long, value_name = "FILTER", help_heading = "Watching it")]
+    log: Option<String>,
+
+    /// Form of the log's lines [default: text]
+    #[arg(long, value_name = "text|json", help_heading = "Watching it")]
+    log_format: Option<String>,
+
+    /// File to write the addresses into, one in a line, once requests are answered; it goes when the broker stops
+    #[arg(long, value_name = "FILE", help_heading = "Watching it")]
+    ready_file: Option<String>,
+}
+
+const ABOUT: &str = "\
+A Kafka broker in one small binary. Kafka's clients and command-line tools work with it unchanged.
+
+Without arguments it listens on 127.0.0.1:9092 and keeps its data in ./ottla-data. Once it answers requests it \
+prints one line that says where. It stops on SIGTERM and SIGINT, and everything acknowledged is kept.";
+
+const AFTER_HELP: &str = "\
+Examples:
+  ottla                                    on 127.0.0.1:9092, data in ./ottla-data
+  ottla --dev --ready-file /tmp/ready      a broker for one test run
+  ottla --listen 0.0.0.0:9092 --advertise broker.example.org
+  ottla --config server.properties --set log.retention.ms=3600000
+  KAFKA_NUM_PARTITIONS=6 ottla
+
+A setting is taken from the first of these that has it:
+  flag, --set, --dev, environment, file of --config, default
+In the environment num.partitions is KAFKA_NUM_PARTITIONS, as in Kafka's
+container image. docs/config.md lists every key.
+
+Exit codes:
+  0  stopped as asked         3  cannot listen
+  1  failed while running     4  cannot use the data folder
+  2  a flag or setting is wrong
+";
+
+impl Arguments {
+    /// The arguments of this process. Prints help, version or what is wrong, and exits, where that is asked for.
+    pub fn of_process() -> Arguments {
+        Arguments::parse()
+    }
+
+    /// All that may set a key. Reads the file of `--config`; the error says why it cannot.
+    pub fn into_inputs(self, environment: Vec<(String, String)>) -> Result<Inputs, UnreadableFile> {
+        let file = match self.config {
+            None => None,
+            Some(path) => match std::fs::read_to_string(&path) {
+                Ok(text) => Some((path, text)),
+                Err(cause) => return Err(UnreadableFile { path, cause }),
+            },
+        };
+        Ok(Inputs {
+            file,
+            environment,
+            is_dev: self.dev,
+            set: self.set,
+            flags: Flags {
+                listen: self.listen,
+                advertise: self.advertise,
+                data: self.data,
+                node_id: self.node_id,
+                partitions: self.partitions,
+                durability: self.durability,
+                store: self.store,
+                log: self.log,
+                log_format: self.log_format,
+                ready_file: self.ready_file,
+            },
+        })
+    }
+}
+
+/// The file of `--config` cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("--config: cannot read {}: {cause}\nhint: name a file with `key=value` lines", .path.display())]
+pub struct UnreadableFile {
+    path: PathBuf,
+    cause: std::io::Error,
+}
