@@ -151,7 +151,13 @@ mod admin_tests;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
-mod data_tests;
+mod data_testing;
+#[cfg(test)]
+mod fetch_tests;
+#[cfg(test)]
+mod offsets_tests;
+#[cfg(test)]
+mod produce_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
