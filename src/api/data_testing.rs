@@ -64,7 +64,7 @@ pub(super) fn batch_by(producer: Producer, records: &[(i64, &str)]) -> Bytes {
         producer_epoch: producer.epoch,
         timestamp_type: TimestampType::Creation,
         offset: at as i64,
-        sequence: producer.sequence + at as i32,
+        sequence: producer.sequence + i32::try_from(at).unwrap(),
         timestamp: *timestamp,
         key: None,
         value: Some(Bytes::copy_from_slice(value.as_bytes())),

@@ -88,13 +88,13 @@ pub(super) fn handle(call: Call) -> BoxFuture<'static, Answer> {
             Ok(request) => request,
             Err(reply) => return reply.into(),
         };
-        answer(&call, request).await.into()
+        answer(&call, &request).await.into()
     })
 }
 
-async fn answer(call: &Call, request: FetchRequest) -> Reply {
+async fn answer(call: &Call, request: &FetchRequest) -> Reply {
     let broker = &call.broker;
-    let limits = limits(call, &request);
+    let limits = limits(call, request);
     let session = session_request(call.version, request);
     let context = match broker.fetch_sessions.begin(session, broker.clock.now_ms()) {
         Ok(context) => context,
@@ -154,7 +154,7 @@ pub(super) fn isolation(level: i8) -> Isolation {
     }
 }
 
-fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
+fn session_request(version: i16, request: &FetchRequest) -> SessionRequest {
     let uses_topic_ids = version >= TOPIC_IDS_SINCE;
     let topic_key = |name: &str, id| match uses_topic_ids {
         true => TopicKey::Id(id),

@@ -186,10 +186,10 @@ impl Pieces {
 
     fn varint(&mut self, mut value: u32) {
         while value >= 0x80 {
-            self.open.put_u8((value & 0x7f) as u8 | 0x80);
+            self.open.put_u8(value.to_le_bytes()[0] | 0x80);
             value >>= 7;
         }
-        self.open.put_u8(value as u8);
+        self.open.put_u8(value.to_le_bytes()[0]);
     }
 
     fn finish(mut self) -> Vec<Bytes> {

@@ -23,7 +23,7 @@ async fn limits_cut_at_whole_batches_and_the_first_batch_is_always_whole() {
         let request = produce_request(9, &topic, index, Some(one.clone()));
         ask(&broker, 9, &request).await;
     }
-    let size = one.len() as i32;
+    let size = i32::try_from(one.len()).unwrap();
     let sizes = async |bytes_max: i32, partition_max: i32| {
         let mut request = fetch_request(12, &topic, 0).with_max_bytes(bytes_max);
         let mut second = request.topics[0].partitions[0].clone();
@@ -33,7 +33,11 @@ async fn limits_cut_at_whole_batches_and_the_first_batch_is_always_whole() {
             partition.partition_max_bytes = partition_max;
         }
         let answer = ask(&broker, 12, &request).await;
-        let size_of = |p: &PartitionData| p.records.as_ref().map_or(-1, |r| r.len() as i32);
+        let size_of = |p: &PartitionData| {
+            p.records
+                .as_ref()
+                .map_or(-1, |r| i32::try_from(r.len()).unwrap())
+        };
         answer.responses[0]
             .partitions
             .iter()
@@ -64,7 +68,7 @@ async fn a_fetch_waits_for_enough_bytes_and_no_longer() {
     let records = batch(&[(NOW_MS, "value")]);
     let both = fetch_request(12, &topic, 0)
         .with_max_wait_ms(FOR_EVER_MS)
-        .with_min_bytes(records.len() as i32 + 1);
+        .with_min_bytes(i32::try_from(records.len()).unwrap() + 1);
     let parked = {
         let broker = broker.clone();
         tokio::spawn(async move { ask(&broker, 12, &both).await })
