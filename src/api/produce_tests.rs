@@ -12,6 +12,8 @@ use super::testing::{ask, broker, broker_on, outcome};
 use super::{Answer, Reply};
 use crate::broker::Broker;
 use crate::cluster::Topic;
+use crate::store::StoreError;
+use crate::store::fault::{Fault, FaultStore};
 use crate::store::memory::MemoryStore;
 
 #[tokio::test]
@@ -216,4 +218,61 @@ async fn log_append_time_is_the_brokers() {
         NOW_MS.to_be_bytes(),
         "the largest timestamp"
     );
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_answered_and_costs_no_offset() {
+    let store = Arc::new(FaultStore::new(Arc::new(MemoryStore::new())));
+    let broker = broker_on(store.clone(), &[]).await;
+    let topic = topic(&broker, "t", &[]).await;
+    let send = async || {
+        let answer = produce(&broker, 9, &topic, Some(batch(&[(NOW_MS, "a")]))).await;
+        (answer.error_code, answer.base_offset)
+    };
+    assert_eq!(send().await, (0, 0));
+    let full = || {
+        Fault::Fails(StoreError::Full {
+            reason: "told to".to_owned(),
+        })
+    };
+    store.plan([full()]);
+    assert_eq!(send().await, (56, -1), "KAFKA_STORAGE_ERROR");
+    assert_eq!(
+        fetch(&broker, 12, &topic, 0).await.high_watermark,
+        1,
+        "reads go on"
+    );
+    assert_eq!(send().await, (0, 1));
+    store.plan([Fault::Conflicts, Fault::Conflicts]);
+    assert_eq!(send().await, (0, 2), "a conflict is decided anew");
+    store.plan([Fault::Conflicts, Fault::Conflicts, Fault::Conflicts]);
+    assert_eq!(send().await, (7, -1), "but not for ever");
+    assert_eq!(fetch(&broker, 12, &topic, 0).await.high_watermark, 3);
+}
+
+#[tokio::test]
+async fn a_retry_after_an_unknown_outcome_is_a_duplicate() {
+    let store = Arc::new(FaultStore::new(Arc::new(MemoryStore::new())));
+    let broker = broker_on(store.clone(), &[]).await;
+    let topic = topic(&broker, "t", &[]).await;
+    let send = async |sequence| {
+        let producer = Producer {
+            id: 9,
+            epoch: 0,
+            sequence,
+        };
+        let records = batch_by(producer, &[(NOW_MS, "a")]);
+        let answer = produce(&broker, 9, &topic, Some(records)).await;
+        (answer.error_code, answer.base_offset)
+    };
+    assert_eq!(send(0).await, (0, 0));
+    store.plan([Fault::MadeButUnknown]);
+    assert_eq!(send(1).await, (56, -1));
+    assert_eq!(
+        send(1).await,
+        (0, 1),
+        "it had been made, and is not made twice"
+    );
+    assert_eq!(send(2).await, (0, 2));
+    assert_eq!(fetch(&broker, 12, &topic, 0).await.high_watermark, 3);
 }

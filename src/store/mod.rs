@@ -8,6 +8,8 @@
 //! The traits have no default bodies: a default hides a missing implementation until it is needed.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fault;
 mod key;
 pub mod local;
 pub mod memory;
