@@ -36,3 +36,20 @@ pub use sequence::{
 pub use validate::{
     AppendRules, BadRecord, Keys, RecordError, TargetCompression, ZstdSupport, validate,
 };
+
+#[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
+mod lookup_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod rows_tests;
+#[cfg(test)]
+mod sequence_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod testing_store;
+#[cfg(test)]
+mod validate_tests;

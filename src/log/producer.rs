@@ -123,6 +123,7 @@ impl ProducerState {
     pub fn push(&mut self, epoch: ProducerEpoch, mark: BatchMark, now_ms: i64) {
         if self.epoch != epoch {
             self.epoch = epoch;
+            self.marks = [BatchMark::default(); BATCHES_KEPT];
             self.marks_len = 0;
         }
         if self.marks().len() == BATCHES_KEPT {
