@@ -1,3 +1,50 @@
 //! Arguments, configuration, serve, exit code; nothing else.
 
-fn main() {}
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process;
+
+use ottla::config::{self, Arguments};
+use ottla::server;
+
+/// The exit code where a flag or setting is wrong, as clap has it.
+const BAD_SETTING: u8 = 2;
+
+fn main() {
+    let code = match serve() {
+        Ok(()) => 0,
+        Err(failure) => {
+            // Nobody can be told when stderr is closed.
+            let _ = writeln!(io::stderr(), "error: {}", failure.text);
+            failure.code
+        }
+    };
+    // Nothing is left to be done: the store is closed, and the memory goes with the process.
+    process::exit(code.into());
+}
+
+struct Failure {
+    text: String,
+    code: u8,
+}
+
+fn serve() -> Result<(), Failure> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let inputs = Arguments::of_process().into_inputs(environment);
+    let loaded = config::load(inputs.map_err(bad_setting)?).map_err(bad_setting)?;
+    server::start_log(&loaded.config).map_err(bad_setting)?;
+    server::log_notices(&loaded.notices);
+    server::run(loaded.config).map_err(|error| Failure {
+        code: error.exit_code(),
+        text: error.to_string(),
+    })
+}
+
+fn bad_setting(error: impl Display) -> Failure {
+    Failure {
+        text: error.to_string(),
+        code: BAD_SETTING,
+    }
+}

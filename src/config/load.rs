@@ -322,8 +322,12 @@ fn check(config: &Config) -> Result<(), LoadError> {
 
 fn notices(layers: &Layers, ignored: &[String], controllers: &[String]) -> Vec<Notice> {
     let with_effect = |effect| {
-        let set = layers.config.set.keys();
-        set.copied()
+        let asked_for = layers
+            .origins
+            .iter()
+            .filter(|(_, origin)| **origin != Origin::Dev);
+        asked_for
+            .map(|(name, _)| *name)
             .filter(|name| keys::find(Scope::Broker, name).is_some_and(|def| def.effect == effect))
             .map(str::to_owned)
             .collect::<Vec<_>>()

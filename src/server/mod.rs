@@ -7,9 +7,12 @@ mod budget;
 mod inbox;
 mod limits;
 mod listen;
+mod logging;
 mod outbox;
 mod pipeline;
+mod ready;
 mod register;
+mod run;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +27,8 @@ use register::Register;
 
 use limits::Limits;
 pub use listen::{Listen, ListenError};
+pub use logging::{BadFilter, log_notices, start_log};
+pub use run::{RunError, run};
 
 /// How long connections may take to finish what they are at when the server stops.
 const DRAIN_MAX: Duration = Duration::from_millis(100);

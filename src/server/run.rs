@@ -1,0 +1,165 @@
+//! The life of a broker process: open the store, load the broker, listen, say so, wait for the signal, stop.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::ready::{ReadyFile, ready_line};
+use super::{Listen, ListenError, ServerHandle};
+use crate::base::SystemClock;
+use crate::broker::Broker;
+use crate::broker::catalog::CatalogError;
+use crate::config::{Config, Listener, ListenersError, keys};
+use crate::store::memory::MemoryStore;
+use crate::store::{Store, StoreError};
+
+/// Threads that the runtime has at least: one that is busy must not keep the others' connections waiting.
+const WORKERS_MIN: usize = 2;
+
+/// Why a broker did not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Listeners(#[from] ListenersError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("this build keeps data in memory only\nhint: ask for that with --store memory")]
+    MemoryOnly,
+    #[error("cannot load the broker's state: {0}")]
+    Load(#[from] CatalogError),
+    #[error("the store did not close: {0}")]
+    Close(#[from] StoreError),
+    #[error("cannot write the ready file {}: {cause}\nhint: name a file in a folder that exists", .path.display())]
+    ReadyFile { path: PathBuf, cause: io::Error },
+    #[error("the operating system refused what a broker needs: {0}")]
+    System(#[from] io::Error),
+}
+
+impl RunError {
+    /// The exit code of a process that ends with this; `ottla --help` lists them.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::Close(_) | RunError::System(_) => 1,
+            RunError::Listeners(_) | RunError::ReadyFile { .. } => 2,
+            RunError::Listen(_) => 3,
+            RunError::Load(_) | RunError::MemoryOnly => 4,
+        }
+    }
+}
+
+/// Runs a broker until SIGTERM or SIGINT. When it returns `Ok` everything acknowledged is kept.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(Arc::new(config)));
+    // What is still running belongs to nobody; waiting for it would only take time.
+    runtime.shutdown_background();
+    ended
+}
+
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from);
+    Builder::new_multi_thread()
+        .worker_threads(cores.max(WORKERS_MIN))
+        .thread_name("ottla")
+        .enable_all()
+        .build()
+}
+
+async fn serve(config: Arc<Config>) -> Result<(), RunError> {
+    let mut signals = Signals::register()?;
+    let ready_file = ReadyFile::new(config.get(keys::OTTLA_READY_FILE).map(PathBuf::from));
+    let listeners = config.listeners()?.broker;
+    ready_file.remove()?;
+    let store = open_store(&config)?;
+    let started = start(Arc::clone(&config), Arc::clone(&store), listeners).await;
+    let ended = match started {
+        Ok(server) => until_stopped(server, &config, &ready_file, &mut signals).await,
+        Err(error) => Err(error),
+    };
+    store.close().await?;
+    ended
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+    if config.get(keys::OTTLA_STORE) == "memory" {
+        Ok(Arc::new(MemoryStore::new()))
+    } else {
+        Err(RunError::MemoryOnly)
+    }
+}
+
+async fn start(
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    listeners: Vec<Listener>,
+) -> Result<ServerHandle, RunError> {
+    let broker = Broker::start(config, store, Arc::new(SystemClock)).await?;
+    let listen = |listener: Listener| Listen {
+        name: listener.name.into(),
+        host: listener.host,
+        port: listener.port,
+        advertised: listener.advertised,
+    };
+    let listeners = listeners.into_iter().map(listen).collect();
+    Ok(super::start(broker, listeners).await?)
+}
+
+async fn until_stopped(
+    server: ServerHandle,
+    config: &Config,
+    ready_file: &ReadyFile,
+    signals: &mut Signals,
+) -> Result<(), RunError> {
+    warn_beyond_loopback(&server);
+    ready_line(config, server.addresses())?;
+    let written = ready_file.write(server.addresses());
+    if written.is_ok() {
+        let signal = signals.next().await;
+        tracing::info!(signal, connections = server.connections(), "stopping");
+    }
+    server.stop().await;
+    ready_file.remove()?;
+    written
+}
+
+fn warn_beyond_loopback(server: &ServerHandle) {
+    let open: Vec<_> = server
+        .addresses()
+        .iter()
+        .filter(|address| !address.ip().to_canonical().is_loopback())
+        .map(ToString::to_string)
+        .collect();
+    if !open.is_empty() {
+        tracing::warn!(
+            "anyone who reaches {} can read and write everything: TLS and SASL are not there yet; keep it on a \
+             trusted network",
+            open.join(", ")
+        );
+    }
+}
+
+/// The signals that ask a broker to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn register() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
