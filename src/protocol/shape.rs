@@ -288,3 +288,10 @@ impl Walker {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "shape_sample.rs"]
+pub(crate) mod sample;
+#[cfg(test)]
+#[path = "shape_tests.rs"]
+mod tests;
