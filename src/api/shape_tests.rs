@@ -1,5 +1,10 @@
 //! Every declared shape against kafka-protocol's own codec, for every API and version that is served.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "random numbers below a small bound"
+)]
+
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};

@@ -1,5 +1,10 @@
 //! Random requests of a shape, for tests: what the shape says is right, kafka-protocol must decode.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "random numbers below a small bound"
+)]
+
 use super::{Field, Kind, Shape};
 use crate::base::Rng;
 

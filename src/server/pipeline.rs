@@ -390,3 +390,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_else(|| "a panic without a text".to_owned())
 }
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;
