@@ -53,15 +53,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// The request. An error is a reply that closes the connection, as Kafka does with what does not parse.
+    /// The request; bytes after it are let pass, as by [`crate::protocol::shape::Shape::walk`]. An error is a reply
+    /// that closes the connection, as Kafka does with what does not parse.
     pub fn decode<R: Decodable>(&self) -> Result<R, Reply> {
         let mut body = self.body.clone();
-        let request = R::decode(&mut body, self.version)
-            .map_err(|error| Reply::Close(format!("the request does not decode: {error}")))?;
-        match body.len() {
-            0 => Ok(request),
-            bytes => Err(Reply::Close(Malformed::Trailing { bytes }.to_string())),
-        }
+        R::decode(&mut body, self.version)
+            .map_err(|error| Reply::Close(format!("the request does not decode: {error}")))
     }
 
     /// The answer in the version of the request. Fields that the version lacks must hold their default:

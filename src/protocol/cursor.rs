@@ -15,8 +15,6 @@ pub enum Malformed {
     Tagged { field: &'static str },
     #[error("more than {max} elements")]
     Elements { max: u32 },
-    #[error("{bytes} bytes too many")]
-    Trailing { bytes: usize },
     #[error("`{field}` is not UTF-8")]
     Utf8 { field: &'static str },
 }

@@ -157,7 +157,8 @@ impl Shape {
         version >= self.flexible_since
     }
 
-    /// Runs over the body of a request and answers how many elements it holds.
+    /// Runs over the body of a request and answers how many elements it holds. Bytes after it are let pass, as Kafka
+    /// does: librdkafka leaves three when it asks for the metadata of all topics (v9 and later).
     pub fn walk(&self, version: i16, body: &[u8]) -> Result<u32, Malformed> {
         let mut walker = Walker {
             version,
@@ -166,10 +167,7 @@ impl Shape {
         };
         let mut cursor = Cursor::new(body);
         walker.fields(&mut cursor, self.fields)?;
-        match cursor.remaining() {
-            0 => Ok(ELEMENTS_MAX - walker.elements_left),
-            bytes => Err(Malformed::Trailing { bytes }),
-        }
+        Ok(ELEMENTS_MAX - walker.elements_left)
     }
 }
 
