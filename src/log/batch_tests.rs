@@ -127,7 +127,8 @@ fn log_append_time_goes_into_the_header_with_its_crc() {
         timestamp_type: TimestampType::LogAppendTime,
         ..RULES
     };
-    for records in [1, 2, 100] {
+    // The last one is beyond the size from which the CRC is combined.
+    for records in [1, 2, 100, 10_000] {
         let batch = TestBatch::plain(records).valid(&rules);
         let stored = stored(&batch, 5, NOW_MS + 42);
         let header = BatchHeader::parse(&stored).unwrap();
