@@ -1,0 +1,672 @@
+//! The writer: one thread that owns the journal. Takes all commits that wait, makes a frame of them, writes it, syncs,
+//! applies it to the overlay and answers. While one frame syncs the next one gathers in the queue.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::aligned::AlignedBuffer;
+use super::assemble::{Added, Assembly, Before, LaidOut, Site, gives_space_back};
+use super::codec::to_u64;
+use super::frame::{FrameHeader, Point, frame_length};
+use super::marks::{self, RunMark};
+use super::ops::OP_OVERHEAD;
+use super::options::Durability;
+use super::segment::Segment;
+use super::segments::{NoSegment, Purpose, SegmentRow};
+use super::shared::{Job, Reply, Shared, replay_cost};
+use crate::store::{BlobName, Commit, Outcome, Place, Row, StoreError, Version, Write};
+
+/// Room left for the engine's own rows when a frame is measured, in bytes.
+const OWN_ROWS_ROOM: u64 = 1024;
+
+/// A frame buffer larger than this goes back when the journal rests, in bytes.
+const RESTING_BUFFER_MAX: usize = 256 * 1024;
+
+/// Where the journal goes on.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) active: Arc<Segment>,
+    pub(super) point: Point,
+    /// The number of the next frame: above everything that was ever seen.
+    pub(super) number: u64,
+    /// Whether `active` must not be written to any more.
+    pub(super) must_leave: bool,
+    /// Rows of segments that are to be closed in the first frame of a new one.
+    pub(super) to_close: Vec<(u64, SegmentRow)>,
+}
+
+/// The journal's thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    active: Arc<Segment>,
+    active_is_reserve: bool,
+    must_leave: bool,
+    point: Point,
+    number: u64,
+    to_close: Vec<(u64, SegmentRow)>,
+    /// The segment to go on in: its header is durable.
+    next: Option<(Segment, Purpose)>,
+    /// Whether the frame that is being gathered goes there.
+    leaving: bool,
+    /// Whether the next frame is the first after a cut.
+    resumed: bool,
+    buffer: AlignedBuffer,
+    backlog: VecDeque<Job>,
+    /// With [`Durability::Os`]: when the first write since the last sync was made.
+    unsynced_since: Option<Instant>,
+    /// When the last frame was written that nothing vouches for yet.
+    unvouched_since: Option<Instant>,
+    was_full: bool,
+    /// Whether the clean-stop mark has been written: nothing comes after it.
+    ended: bool,
+}
+
+/// Whom to answer once the frame is durable.
+enum Answer {
+    Done {
+        reply: Reply<Outcome>,
+        body: Option<u64>,
+    },
+    Conflict {
+        reply: Reply<Outcome>,
+        commit: Commit,
+    },
+    Deleted {
+        reply: Reply<()>,
+        names: Vec<u64>,
+    },
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, start: Start) -> Self {
+        let alignment = usize::try_from(shared.segments.alignment()).unwrap_or(4096);
+        Self {
+            active: start.active,
+            active_is_reserve: false,
+            must_leave: start.must_leave,
+            point: start.point,
+            number: start.number,
+            to_close: start.to_close,
+            next: None,
+            leaving: false,
+            resumed: false,
+            buffer: AlignedBuffer::new(0, alignment),
+            backlog: VecDeque::new(),
+            unsynced_since: None,
+            unvouched_since: None,
+            was_full: false,
+            ended: false,
+            shared,
+        }
+    }
+
+    /// Works until the queue is stopped.
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let deadline = self.deadline();
+            if !shared.queue.take(&mut self.backlog, deadline) {
+                return;
+            }
+            match self.backlog.front() {
+                None => self.rest(),
+                Some(Job::Commit { .. } | Job::Delete { .. }) => self.frame(),
+                Some(Job::Freeze { .. } | Job::Close { .. }) => self.control(),
+            }
+        }
+    }
+
+    /// When something is due though nobody asks.
+    fn deadline(&self) -> Option<Instant> {
+        if self.ended || self.shared.poisoned().is_some() {
+            return None;
+        }
+        let options = &self.shared.options;
+        let after = |since: Option<Instant>, wait: Duration| since?.checked_add(wait);
+        let sync = after(self.unsynced_since, options.os_sync_interval);
+        let vouch = after(self.unvouched_since, options.idle_after);
+        sync.into_iter().chain(vouch).min()
+    }
+
+    /// Nobody has asked for anything until the deadline.
+    fn rest(&mut self) {
+        let options = &self.shared.options;
+        let vouch = is_due(self.unvouched_since, options.idle_after);
+        let sync = is_due(self.unsynced_since, options.os_sync_interval);
+        if self.ended || self.shared.poisoned().is_some() || !(vouch || sync) {
+            return;
+        }
+        let mut done = self.sync();
+        if vouch && done.is_ok() {
+            done = self.vouch();
+        }
+        if let Err(reason) = done {
+            self.shared.poison(&reason);
+        }
+    }
+
+    /// Writes an empty frame: it says of the last one that it was synced, so that damage to it is no torn write.
+    fn vouch(&mut self) -> Result<(), String> {
+        self.unvouched_since = None;
+        if self.buffer.size() > RESTING_BUFFER_MAX {
+            self.buffer = AlignedBuffer::new(0, self.active.file.alignment());
+        }
+        self.shared.segments.pool.shrink();
+        let room = self.active.header.size.saturating_sub(self.point.position);
+        if self.must_leave || room < 2 * self.active.alignment() {
+            // The next frame vouches.
+            return Ok(());
+        }
+        self.write(Assembly::new(self.number))?;
+        self.unvouched_since = None;
+        Ok(())
+    }
+
+    /// A job that is done between frames.
+    fn control(&mut self) {
+        match self.backlog.pop_front() {
+            Some(Job::Freeze { reply }) => {
+                let frozen = self.checked(Self::sync);
+                let _ = reply.send(frozen.map(|()| {
+                    self.shared.replay_cost.store(0, Ordering::Relaxed);
+                    (self.shared.overlay.freeze(), self.point)
+                }));
+            }
+            Some(Job::Close { reply }) => {
+                let closed = self.checked(Self::stop);
+                self.ended = true;
+                let _ = reply.send(closed);
+            }
+            Some(other) => self.backlog.push_front(other),
+            None => {}
+        }
+    }
+
+    /// Does something that poisons the store where it fails.
+    fn checked(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<(), StoreError> {
+        if let Some(poisoned) = self.shared.poisoned() {
+            return Err(poisoned);
+        }
+        act(self).map_err(|reason| {
+            self.shared.poison(&reason);
+            StoreError::Poisoned { reason }
+        })
+    }
+
+    fn stop(&mut self) -> Result<(), String> {
+        self.sync()?;
+        let mark = RunMark {
+            point: self.point,
+            stopped: !self.must_leave,
+        };
+        let written = marks::replace(&self.shared.disk, marks::RUN, &mark.encode());
+        written.map_err(|error| format!("{}: {error}", marks::RUN))
+    }
+
+    /// Makes everything that was written durable.
+    fn sync(&mut self) -> Result<(), String> {
+        let synced = &self.shared.synced;
+        if self.unsynced_since.is_some() || synced.load(Ordering::Acquire) < self.point.frame {
+            let done = self.active.file.sync_data();
+            done.map_err(|error| self.failure("sync", &error))?;
+            self.unsynced_since = None;
+            synced.store(self.point.frame, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn failure(&self, what: &str, error: &io::Error) -> String {
+        let place = self.active.place(self.point.position);
+        format!("{what} of {place} failed: {error}")
+    }
+
+    /// Makes one frame of what waits and answers it.
+    fn frame(&mut self) {
+        let mut assembly = Assembly::new(self.number);
+        let mut answers = Vec::new();
+        self.leaving = false;
+        while let Some(job) = self.backlog.pop_front() {
+            let left = match job {
+                Job::Commit { commit, reply } => {
+                    self.gather(&mut assembly, &mut answers, commit, reply)
+                }
+                Job::Delete { names, reply } => {
+                    self.gather_delete(&mut assembly, &mut answers, names, reply)
+                }
+                control => Some(control),
+            };
+            if let Some(left) = left {
+                self.backlog.push_front(left);
+                break;
+            }
+        }
+        let written = match assembly.is_empty() {
+            true => Ok(None),
+            false => self.write_in_room(assembly, &answers).map(Some),
+        };
+        match written {
+            Ok(header) => {
+                self.answer(answers, header);
+                self.sync_in_time();
+            }
+            Err(reason) => {
+                self.shared.poison(&reason);
+                for answer in answers {
+                    answer.fail(&reason);
+                }
+            }
+        }
+    }
+
+    /// With [`Durability::Os`]: the sync that is due though commits come without a pause.
+    fn sync_in_time(&mut self) {
+        if is_due(self.unsynced_since, self.shared.options.os_sync_interval)
+            && let Err(reason) = self.sync()
+        {
+            self.shared.poison(&reason);
+        }
+    }
+
+    /// Adds a commit to the frame; gives it back when it must wait for the next one.
+    fn gather(
+        &mut self,
+        assembly: &mut Assembly,
+        answers: &mut Vec<Answer>,
+        commit: Commit,
+        reply: Reply<Outcome>,
+    ) -> Option<Job> {
+        let (rows, body) = measure(&commit);
+        let frame_max = to_u64(self.shared.options.frame_bytes_max);
+        let begun = !answers.is_empty();
+        if begun && assembly.body_length().saturating_add(body) > frame_max {
+            return Some(Job::Commit { commit, reply });
+        }
+        let purpose = match gives_space_back(&commit) {
+            true => Purpose::Deletion,
+            false => Purpose::Data,
+        };
+        let room = self.make_room(assembly, rows, body, purpose);
+        let added = match room {
+            Room::Enough => {
+                let (overlay, rows) = (&self.shared.overlay, &self.shared.rows);
+                assembly.add(&commit, Before { overlay, rows })
+            }
+            Room::NotInThisFrame if begun => Added::NotInThisFrame,
+            Room::NotInThisFrame => Added::Refused(StoreError::Full {
+                reason: "the commit does not fit into the journal".to_owned(),
+            }),
+            Room::Refused(error) => Added::Refused(error),
+        };
+        match added {
+            Added::Taken { body } => answers.push(Answer::Done { reply, body }),
+            Added::Conflict => answers.push(Answer::Conflict { reply, commit }),
+            Added::NotInThisFrame => return Some(Job::Commit { commit, reply }),
+            Added::Refused(error) => drop(reply.send(Err(error))),
+        }
+        None
+    }
+
+    fn gather_delete(
+        &mut self,
+        assembly: &mut Assembly,
+        answers: &mut Vec<Answer>,
+        names: Vec<u64>,
+        reply: Reply<()>,
+    ) -> Option<Job> {
+        if let Some(name) = names.iter().find(|name| **name == self.active.generation()) {
+            let reason = format!("blob {name} is still being written and cannot be deleted");
+            let _ = reply.send(Err(StoreError::Unavailable { reason }));
+            return None;
+        }
+        let rows = to_u64(names.len()).saturating_mul(64);
+        match self.make_room(assembly, rows, 0, Purpose::Deletion) {
+            Room::Enough => {}
+            Room::NotInThisFrame if !answers.is_empty() => {
+                return Some(Job::Delete { names, reply });
+            }
+            Room::NotInThisFrame => {
+                let reason = "the deletion does not fit into the journal".to_owned();
+                let _ = reply.send(Err(StoreError::Full { reason }));
+                return None;
+            }
+            Room::Refused(error) => {
+                let _ = reply.send(Err(error));
+                return None;
+            }
+        }
+        let is_live = |name: &u64| self.shared.segments.pin(*name).is_some();
+        let names: Vec<u64> = names.into_iter().filter(is_live).collect();
+        for name in &names {
+            assembly.put_segment(*name, None);
+        }
+        answers.push(Answer::Deleted { reply, names });
+        None
+    }
+
+    /// Sees to it that the frame with so much more in it finds room: in the active segment or in the next one.
+    fn make_room(&mut self, assembly: &Assembly, rows: u64, body: u64, purpose: Purpose) -> Room {
+        let ended = self.ended.then_some(StoreError::Closed);
+        if let Some(error) = ended.or_else(|| self.shared.poisoned()) {
+            return Room::Refused(error);
+        }
+        let overlay_bytes = self.shared.overlay.bytes();
+        if purpose == Purpose::Data && overlay_bytes > self.shared.options.overlay_bytes_max {
+            let reason = "rows cannot be moved out of memory (see the log)".to_owned();
+            self.shared.bell.ring();
+            return Room::Refused(StoreError::Full { reason });
+        }
+        let alignment = self.shared.segments.alignment();
+        let rows = assembly.rows_length() + rows + OWN_ROWS_ROOM;
+        let body = assembly.body_length() + body;
+        // Each segment keeps room for the frame that closes it.
+        let needed = frame_length(rows, body, alignment) + alignment;
+        if self.leaving {
+            return self.fits_next(needed + alignment, purpose);
+        }
+        let left = self.active.header.size.saturating_sub(self.point.position);
+        let may_stay =
+            !self.must_leave && (!self.active_is_reserve || purpose == Purpose::Deletion);
+        if may_stay && needed <= left {
+            return Room::Enough;
+        }
+        if !assembly.is_empty() {
+            return Room::NotInThisFrame;
+        }
+        let room = self.make_next(needed + alignment, purpose);
+        self.leaving = matches!(room, Room::Enough);
+        room
+    }
+
+    /// Whether the next segment will do for a frame that takes `size` bytes of it, header included.
+    fn fits_next(&self, size: u64, purpose: Purpose) -> Room {
+        let fits = self.next.as_ref().is_some_and(|(next, kind)| {
+            let may_use = *kind == Purpose::Data || purpose == Purpose::Deletion;
+            may_use && size <= next.header.size
+        });
+        match fits {
+            true => Room::Enough,
+            false => Room::NotInThisFrame,
+        }
+    }
+
+    /// Sees to it that there is a next segment that will do.
+    fn make_next(&mut self, size: u64, purpose: Purpose) -> Room {
+        if matches!(self.fits_next(size, purpose), Room::Enough) {
+            return Room::Enough;
+        }
+        match self.shared.segments.next(size, purpose) {
+            Ok((segment, kind)) => {
+                if self.was_full {
+                    tracing::info!("the journal has room again");
+                }
+                self.was_full = false;
+                if let Some((unused, _)) = self.next.replace((segment, kind)) {
+                    let adopted = self.shared.segments.adopt(unused.file);
+                    if let Err(error) = adopted {
+                        tracing::warn!(%error, "unused journal segment could not be kept");
+                    }
+                }
+                Room::Enough
+            }
+            Err(NoSegment::Full(reason)) => {
+                if !self.was_full {
+                    tracing::warn!(
+                        reason,
+                        "no room for the journal: writes are refused, reads and deletions go on"
+                    );
+                }
+                self.was_full = true;
+                self.shared.bell.ring();
+                Room::Refused(StoreError::Full { reason })
+            }
+            Err(NoSegment::Io(error)) => {
+                let reason = format!("a new journal segment could not be made: {error}");
+                self.shared.poison(&reason);
+                Room::Refused(StoreError::Poisoned { reason })
+            }
+        }
+    }
+
+    /// Writes a frame, in the next segment where the active one has no room.
+    fn write_in_room(
+        &mut self,
+        mut assembly: Assembly,
+        answers: &[Answer],
+    ) -> Result<FrameHeader, String> {
+        if self.leaving {
+            self.go_on()?;
+        }
+        let is_first = self.point.position == self.active.header.first_position();
+        let closed = std::mem::take(&mut self.to_close);
+        if is_first {
+            let size = self.active.header.size;
+            let own = SegmentRow {
+                size,
+                end: 0,
+                body: 0,
+            };
+            assembly.put_segment(self.active.generation(), Some(own));
+            for (generation, row) in &closed {
+                // A segment without batches is of no more use than its rows: a snapshot will have them.
+                assembly.put_segment(*generation, (row.body > 0).then_some(*row));
+            }
+        }
+        // The number moved on if the last segment had to be closed.
+        assembly.number = self.number;
+        let header = self.write(assembly)?;
+        if std::mem::take(&mut self.resumed) {
+            self.mark_resumed()?;
+        }
+        let rows_only = closed.iter().filter(|(_, row)| row.body == 0);
+        let rows_only: Vec<u64> = rows_only.map(|(generation, _)| *generation).collect();
+        let deleted = answers
+            .iter()
+            .any(|answer| matches!(answer, Answer::Deleted { .. }));
+        if deleted || !rows_only.is_empty() {
+            // A deletion counts once it is synced, whatever the mode.
+            self.sync()?;
+            self.shared.segments.retire(&rows_only);
+            self.shared.bell.ring();
+        }
+        Ok(header)
+    }
+
+    /// After a cut nothing else names the new segment: the run mark vouches for its first frame, so that its header
+    /// cannot be damaged unseen.
+    fn mark_resumed(&mut self) -> Result<(), String> {
+        self.sync()?;
+        let mark = RunMark {
+            point: self.point,
+            stopped: false,
+        };
+        let written = marks::replace(&self.shared.disk, marks::RUN, &mark.encode());
+        written.map_err(|error| format!("{}: {error}", marks::RUN))
+    }
+
+    /// Leaves the active segment for the next one.
+    fn go_on(&mut self) -> Result<(), String> {
+        let Some((next, purpose)) = self.next.take() else {
+            return Err("a frame has outgrown its segment".to_owned());
+        };
+        let generation = next.generation();
+        tracing::debug!(generation, "segment change begins");
+        if self.must_leave {
+            self.point.generation = generation;
+            self.point.position = next.header.first_position();
+            self.point.body_before = 0;
+            self.resumed = true;
+        } else {
+            let row = SegmentRow {
+                size: self.active.header.size,
+                end: self.point.position + self.active.alignment(),
+                body: self.point.body_before,
+            };
+            self.close_active(generation, next.header.first_position())?;
+            self.to_close.push((self.active.generation(), row));
+        }
+        self.must_leave = false;
+        self.active_is_reserve = purpose == Purpose::Deletion;
+        self.active = Arc::new(next);
+        self.shared.segments.install(Arc::clone(&self.active));
+        self.shared.active.store(generation, Ordering::Release);
+        self.shared.bell.ring();
+        tracing::debug!(generation, "segment change done");
+        Ok(())
+    }
+
+    /// Writes the last frame of a segment, which names the next, and syncs the segment: holes never span two.
+    fn close_active(&mut self, next_generation: u64, next_first: u64) -> Result<(), String> {
+        let laid_out = self.put(&mut Assembly::new(self.number), next_generation)?;
+        let done = self.active.file.sync_data();
+        done.map_err(|error| self.failure("sync", &error))?;
+        let alignment = self.active.alignment();
+        self.active.set_end(self.point.position + alignment);
+        self.point = Point::after(&laid_out.header, laid_out.crc, alignment, next_first);
+        self.number += 1;
+        self.unsynced_since = None;
+        self.shared
+            .synced
+            .store(self.point.frame, Ordering::Release);
+        self.shared.overlay.apply(self.point, |_| {});
+        Ok(())
+    }
+
+    /// Lays a frame out at the point and writes it.
+    fn put(&mut self, assembly: &mut Assembly, next_generation: u64) -> Result<LaidOut, String> {
+        let site = Site {
+            point: self.point,
+            synced: self.shared.synced.load(Ordering::Acquire),
+            seal: self.active.seal,
+            alignment: self.active.alignment(),
+            next_generation,
+        };
+        let laid_out = assembly.lay_out(&site, &mut self.buffer);
+        let bytes = self.buffer.bytes(laid_out.length);
+        let written = self.active.file.write(bytes, self.point.position);
+        written.map_err(|error| self.failure("write", &error))?;
+        Ok(laid_out)
+    }
+
+    /// Writes a frame, makes it as durable as was asked for, and makes its changes visible.
+    fn write(&mut self, mut assembly: Assembly) -> Result<FrameHeader, String> {
+        let laid_out = self.put(&mut assembly, 0)?;
+        let now = Instant::now();
+        match self.shared.options.durability {
+            Durability::Fsync => {
+                let done = self.active.file.sync_data();
+                done.map_err(|error| self.failure("sync", &error))?;
+                let synced = laid_out.header.number;
+                self.shared.synced.store(synced, Ordering::Release);
+            }
+            Durability::Os => {
+                self.unsynced_since.get_or_insert(now);
+            }
+        }
+        let alignment = self.active.alignment();
+        self.point = Point::after(&laid_out.header, laid_out.crc, alignment, 0);
+        self.number += 1;
+        self.unvouched_since = Some(now);
+        self.active.set_end(self.point.position);
+        let apply = |layer: &mut _| assembly.apply(layer);
+        self.shared.overlay.apply(self.point, apply);
+        self.note_cost(to_u64(laid_out.length), laid_out.header.head_length());
+        Ok(laid_out.header)
+    }
+
+    /// Rings for the keeper when a budget is used up or the segment fills.
+    fn note_cost(&self, length: u64, rows: u64) {
+        let shared = &self.shared;
+        let cost = replay_cost(length, rows);
+        let cost = shared.replay_cost.fetch_add(cost, Ordering::Relaxed) + cost;
+        let half = self.active.header.size / 2;
+        let end = self.point.position;
+        if cost >= shared.options.checkpoint_journal_bytes
+            || shared.overlay.active_bytes() >= shared.options.checkpoint_overlay_bytes
+            || (end >= half && end - length < half)
+        {
+            shared.bell.ring();
+        }
+    }
+
+    fn answer(&self, answers: Vec<Answer>, header: Option<FrameHeader>) {
+        // No frame was written where nothing was to be changed: then the version is that of the last one.
+        let version = Version(self.point.frame);
+        let body_at = header.map_or(0, |header| header.body_position());
+        for answer in answers {
+            match answer {
+                Answer::Done { reply, body } => {
+                    let blob = body.map(|body| Place {
+                        blob: BlobName(self.active.generation()),
+                        position: body_at + body,
+                    });
+                    let _ = reply.send(Ok(Outcome::Done { version, blob }));
+                }
+                Answer::Conflict { reply, commit } => {
+                    let _ = reply.send(self.current(&commit).map(Outcome::Conflict));
+                }
+                Answer::Deleted { reply, names } => {
+                    self.shared.segments.retire(&names);
+                    self.shared.bell.ring();
+                    let _ = reply.send(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// The rows of a commit's guards.
+    fn current(&self, commit: &Commit) -> Result<Vec<Row>, StoreError> {
+        let row = |(key, _): &(_, Version)| self.shared.row(key);
+        commit.guards.iter().map(row).collect()
+    }
+}
+
+/// Whether it has been so long.
+fn is_due(since: Option<Instant>, wait: Duration) -> bool {
+    since.is_some_and(|since| since.elapsed() >= wait)
+}
+
+/// Whether a frame finds room.
+#[derive(Debug)]
+enum Room {
+    Enough,
+    /// Only by itself, or not at all.
+    NotInThisFrame,
+    Refused(StoreError),
+}
+
+impl Answer {
+    /// Tells that nobody knows what became of it.
+    fn fail(self, reason: &str) {
+        let unknown = || StoreError::Unknown {
+            reason: reason.to_owned(),
+        };
+        match self {
+            Answer::Done { reply, .. } | Answer::Conflict { reply, .. } => {
+                drop(reply.send(Err(unknown())));
+            }
+            Answer::Deleted { reply, .. } => drop(reply.send(Err(unknown()))),
+        }
+    }
+}
+
+/// Bytes of row section and body that a commit adds to a frame.
+fn measure(commit: &Commit) -> (u64, u64) {
+    let row = |write: &Write| {
+        let value = match write {
+            Write::Put { value, .. } => value.len(),
+            Write::Append { bytes, .. } => bytes.len(),
+            Write::Delete { .. } => 0,
+        };
+        OP_OVERHEAD + 1 + write.key().bytes.len() + value
+    };
+    let rows = commit.writes.iter().map(row).map(to_u64).sum();
+    let body = commit.body.iter().map(|part| to_u64(part.len())).sum();
+    (rows, body)
+}

@@ -1,0 +1,325 @@
+//! The rows that have left the overlay: sled, behind a wall. It is a cache that can be made anew at any time, so
+//! every failure of it, a panic included, ends here and only takes it out of service.
+//!
+//! A stored value is `version u64 | CRC-32C of key, version and value u32 | value`.
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+
+use super::codec::{Fields, Seal};
+use super::locks::{read, write};
+use super::overlay::Cell;
+use super::shared::Bell;
+use crate::store::Order;
+
+/// Rows written to sled in one go: larger batches keep 1.6 KB of memory per row.
+pub(super) const BATCH_ROWS: usize = 100;
+
+/// Where sled keeps what it holds; in no caller's space.
+const INNER_KEY: &[u8] = b"\0checkpoint";
+
+/// What the names of instances' folders begin with.
+const INSTANCE: &str = "rows-";
+
+/// Bytes before a stored value.
+const PREFIX: usize = 12;
+
+/// Why sled is of no use any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RowsFailure(pub(super) String);
+
+/// What a checkpoint writes: key, version, value (`None` = the row is gone).
+pub(super) type RowChange<'a> = (&'a [u8], u64, Option<&'a [u8]>);
+
+/// sled, while it works.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// Folders of instances, one of which is in use.
+    folder: PathBuf,
+    cache_bytes: u64,
+    /// Rung when sled fails: the keeper makes it anew.
+    bell: Arc<Bell>,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// There are no rows and no instance: a young folder needs no sled.
+    Empty,
+    Ready {
+        tree: sled::Db,
+        folder: PathBuf,
+    },
+    Failed(RowsFailure),
+}
+
+impl Rows {
+    /// No rows; an instance that holds some may be opened in `folder`.
+    pub(super) fn new(folder: PathBuf, cache_bytes: u64, bell: Arc<Bell>) -> Self {
+        Self {
+            folder,
+            cache_bytes,
+            bell,
+            state: RwLock::new(State::Empty),
+        }
+    }
+
+    /// Whether there are no rows and no instance.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&*read(&self.state), State::Empty)
+    }
+
+    fn instance(&self, id: u64) -> PathBuf {
+        self.folder.join(format!("{INSTANCE}{id:016x}"))
+    }
+
+    /// The greatest number of an instance whose folder is there; 0 when there is none.
+    pub(super) fn greatest_instance(&self) -> u64 {
+        let number =
+            |entry: io::Result<std::fs::DirEntry>| instance_number(&entry.ok()?.file_name());
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        entries.filter_map(number).max().unwrap_or(0)
+    }
+
+    /// Has no rows and no instance.
+    pub(super) fn forget(&self) {
+        *write(&self.state) = State::Empty;
+    }
+
+    /// Opens an existing instance and tells which checkpoint it says it holds.
+    pub(super) fn open(&self, id: u64) -> Result<Option<u64>, RowsFailure> {
+        let folder = self.instance(id);
+        if !folder.is_dir() {
+            return Err(RowsFailure(format!("no folder {}", folder.display())));
+        }
+        self.start(folder)?;
+        let inner = self.on_instance(|tree| tree.get(INNER_KEY))?;
+        Ok(inner.and_then(|inner| Fields(&inner).u64()))
+    }
+
+    /// Makes a new, empty instance and removes all others.
+    pub(super) fn create(&self, id: u64) -> Result<(), RowsFailure> {
+        // The old instance is let go first: it may hold much memory.
+        *write(&self.state) = State::Failed(RowsFailure("being made anew".to_owned()));
+        let failed = |error: io::Error| RowsFailure(error.to_string());
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        let mine = self.instance(id);
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if instance_number(&entry.file_name()).is_none() {
+                continue;
+            }
+            if let Err(error) = std::fs::remove_dir_all(&path) {
+                tracing::warn!(path = %path.display(), %error, "old row cache could not be removed");
+            }
+        }
+        self.start(mine)
+    }
+
+    fn start(&self, folder: PathBuf) -> Result<(), RowsFailure> {
+        let config = sled::Config::new()
+            .path(&folder)
+            .cache_capacity(self.cache_bytes)
+            .flush_every_ms(None);
+        let tree = guarded(|| config.open())?;
+        *write(&self.state) = State::Ready { tree, folder };
+        Ok(())
+    }
+
+    /// Why sled is of no use, if so.
+    pub(super) fn failure(&self) -> Option<RowsFailure> {
+        match &*read(&self.state) {
+            State::Empty | State::Ready { .. } => None,
+            State::Failed(failure) => Some(failure.clone()),
+        }
+    }
+
+    /// Does something with sled; `None` when there are no rows.
+    fn on<T>(
+        &self,
+        act: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Result<Option<T>, RowsFailure> {
+        let tree = match &*read(&self.state) {
+            State::Empty => return Ok(None),
+            State::Ready { tree, .. } => tree.clone(),
+            State::Failed(failure) => return Err(failure.clone()),
+        };
+        let done = guarded(|| act(&tree)).inspect_err(|failure| self.fail(failure));
+        done.map(Some)
+    }
+
+    /// Does something that needs an instance.
+    fn on_instance<T>(
+        &self,
+        act: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Result<T, RowsFailure> {
+        let none = || RowsFailure("there is no instance".to_owned());
+        self.on(act)?.ok_or_else(none)
+    }
+
+    /// Takes sled out of service.
+    fn fail(&self, failure: &RowsFailure) {
+        let mut state = write(&self.state);
+        if matches!(*state, State::Ready { .. }) {
+            tracing::error!(%failure, "the row cache failed and will be made anew");
+            *state = State::Failed(failure.clone());
+            self.bell.ring();
+        }
+    }
+
+    fn damaged(&self, key: &[u8]) -> RowsFailure {
+        let failure = RowsFailure(format!("row {key:02x?} is damaged"));
+        self.fail(&failure);
+        failure
+    }
+
+    /// A row.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Cell, RowsFailure> {
+        let Some(stored) = self.on(|tree| tree.get(key))?.flatten() else {
+            return Ok(None);
+        };
+        let (version, value) = unpack(key, &stored).ok_or_else(|| self.damaged(key))?;
+        Ok(Some((version, Bytes::copy_from_slice(value))))
+    }
+
+    /// The version of a row; 0 when there is none.
+    pub(super) fn version(&self, key: &[u8]) -> Result<u64, RowsFailure> {
+        let Some(stored) = self.on(|tree| tree.get(key))?.flatten() else {
+            return Ok(0);
+        };
+        let unpacked = unpack(key, &stored).ok_or_else(|| self.damaged(key))?;
+        Ok(unpacked.0)
+    }
+
+    /// Hands the rows of a range to `take` in order until it has enough (returns false).
+    pub(super) fn range(
+        &self,
+        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
+        order: Order,
+        mut take: impl FnMut(&[u8], u64, &[u8]) -> bool,
+    ) -> Result<(), RowsFailure> {
+        let mut broken = None;
+        self.on(|tree| {
+            let mut rows = tree.range::<&[u8], _>((start, end));
+            loop {
+                let next = match order {
+                    Order::Ascending => rows.next(),
+                    Order::Descending => rows.next_back(),
+                };
+                let Some(row) = next else { return Ok(()) };
+                let (key, stored) = row?;
+                let Some((version, value)) = unpack(&key, &stored) else {
+                    broken = Some(key);
+                    return Ok(());
+                };
+                if !take(&key, version, value) {
+                    return Ok(());
+                }
+            }
+        })?;
+        match broken {
+            Some(key) => Err(self.damaged(&key)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes rows, at most [`BATCH_ROWS`] of them.
+    pub(super) fn write(&self, changes: &[RowChange<'_>]) -> Result<(), RowsFailure> {
+        debug_assert!(changes.len() <= BATCH_ROWS, "batches are bounded");
+        let mut batch = sled::Batch::default();
+        for (key, version, value) in changes {
+            match value {
+                None => batch.remove(*key),
+                Some(value) => batch.insert(*key, pack(key, *version, value)),
+            }
+        }
+        self.on_instance(|tree| tree.apply_batch(batch))
+    }
+
+    /// Notes inside sled that it holds everything up to `frame`, and makes it all durable: sled's own flush is no
+    /// barrier against a power cut, so its files and folders are synced here.
+    pub(super) fn settle(&self, frame: u64) -> Result<(), RowsFailure> {
+        self.on_instance(|tree| {
+            tree.insert(INNER_KEY, &frame.to_be_bytes())?;
+            tree.flush()
+        })?;
+        let folder = match &*read(&self.state) {
+            State::Ready { folder, .. } => folder.clone(),
+            State::Empty => return Ok(()),
+            State::Failed(failure) => return Err(failure.clone()),
+        };
+        let synced = sync_tree(&folder).and_then(|()| File::open(&self.folder)?.sync_all());
+        synced.map_err(|error| {
+            let failure = RowsFailure(format!("sync of {}: {error}", folder.display()));
+            self.fail(&failure);
+            failure
+        })
+    }
+}
+
+/// The number in the name of an instance's folder.
+fn instance_number(name: &std::ffi::OsStr) -> Option<u64> {
+    u64::from_str_radix(name.to_str()?.strip_prefix(INSTANCE)?, 16).ok()
+}
+
+/// Calls sled; a panic in it is a failure like any other.
+fn guarded<T>(act: impl FnOnce() -> sled::Result<T>) -> Result<T, RowsFailure> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(RowsFailure(format!("sled: {error}"))),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(RowsFailure(format!(
+                "sled panicked: {}",
+                text.unwrap_or("?")
+            )))
+        }
+    }
+}
+
+fn row_crc(key: &[u8], version: &[u8], value: &[u8]) -> u32 {
+    Seal::NONE.crc(&[key, version, value])
+}
+
+fn pack(key: &[u8], version: u64, value: &[u8]) -> Vec<u8> {
+    let version = version.to_be_bytes();
+    let mut stored = Vec::with_capacity(PREFIX + value.len());
+    stored.extend_from_slice(&version);
+    stored.extend_from_slice(&row_crc(key, &version, value).to_be_bytes());
+    stored.extend_from_slice(value);
+    stored
+}
+
+fn unpack<'a>(key: &[u8], stored: &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let mut fields = Fields(stored);
+    let version: [u8; 8] = fields.array()?;
+    let crc = fields.u32()?;
+    let value = fields.0;
+    (row_crc(key, &version, value) == crc).then_some((u64::from_be_bytes(version), value))
+}
+
+/// Syncs every file and folder below `folder`, and itself.
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => sync_tree(&entry.path())?,
+            false => match File::open(entry.path()) {
+                Ok(file) => file.sync_all()?,
+                // sled removes files that it has merged.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,352 @@
+//! All segments of a journal: which hold something, which wait to be used again, and what comes next.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use super::aligned::{ReadPool, round_up};
+use super::codec::to_u64;
+use super::disk::Create;
+use super::locks::lock;
+use super::segment::{Files, JournalFile, Segment, SegmentHeader, file_name, write_header};
+use crate::base::Rng;
+
+/// Bytes of the file that is kept for deletion frames when the disk is full; a usual segment, where that is less.
+const RESERVE_SIZE_MAX: u64 = 1024 * 1024;
+
+/// What a segment is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Anything. Leaves the reserve alone.
+    Data,
+    /// Frames that only give space back. May take the reserve.
+    Deletion,
+}
+
+/// Why there is no next segment.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoSegment {
+    /// The file system has no room for one beside the reserve.
+    #[error("{0}")]
+    Full(String),
+    /// The disk failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// What an engine's own row says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentRow {
+    /// Bytes of the file.
+    pub(super) size: u64,
+    /// Where its last frame ends; 0 while it is written to.
+    pub(super) end: u64,
+    /// Batch bytes in it.
+    pub(super) body: u64,
+}
+
+impl SegmentRow {
+    /// What the keys of these rows begin with: in no caller's space.
+    pub(super) const PREFIX: &'static [u8] = b"\0segment";
+
+    /// The row's key.
+    pub(super) fn key(generation: u64) -> Vec<u8> {
+        [Self::PREFIX, &generation.to_be_bytes()].concat()
+    }
+
+    /// The generation that a key names.
+    pub(super) fn generation(key: &[u8]) -> Option<u64> {
+        let bytes = key.strip_prefix(Self::PREFIX)?;
+        Some(u64::from_be_bytes(bytes.try_into().ok()?))
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        [self.size, self.end, self.body]
+            .map(u64::to_be_bytes)
+            .concat()
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
+        let mut fields = super::codec::Fields(value);
+        let (size, end, body) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        fields.0.is_empty().then_some(Self { size, end, body })
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Segments {
+    pub(super) files: Arc<Files>,
+    pub(super) pool: Arc<ReadPool>,
+    store_id: [u8; 16],
+    /// Bytes of a usual segment.
+    size: u64,
+    alignment: u32,
+    spares_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// By generation: readable.
+    live: BTreeMap<u64, Arc<Segment>>,
+    /// Deleted, and still pinned or needed by a replay.
+    dead: Vec<Arc<Segment>>,
+    /// Of the usual size, allocated, nothing in them.
+    spares: Vec<JournalFile>,
+    /// See [`RESERVE_SIZE_MAX`].
+    reserve: Option<JournalFile>,
+    next_generation: u64,
+    next_file: u64,
+    rng: Rng,
+    /// Bytes of the file system that a snapshot and a checkpoint may need, kept free.
+    kept_free: u64,
+}
+
+impl Segments {
+    /// No segments yet, in a folder of this identity.
+    pub(super) fn new(
+        files: Arc<Files>,
+        store_id: [u8; 16],
+        size: u64,
+        spares_max: usize,
+        rng: Rng,
+    ) -> Self {
+        let alignment = files.disk.alignment();
+        let granted = u32::try_from(alignment).unwrap_or(u32::MAX);
+        Self {
+            files,
+            pool: ReadPool::new(alignment),
+            store_id,
+            size: round_up(size, to_u64(alignment)),
+            alignment: granted,
+            spares_max,
+            state: Mutex::new(State {
+                live: BTreeMap::new(),
+                dead: Vec::new(),
+                spares: Vec::new(),
+                reserve: None,
+                next_generation: 1,
+                next_file: 1,
+                rng,
+                kept_free: 0,
+            }),
+        }
+    }
+
+    pub(super) fn alignment(&self) -> u64 {
+        u64::from(self.alignment)
+    }
+
+    /// The generation, pinned; `None` when it is gone.
+    pub(super) fn pin(&self, generation: u64) -> Option<Arc<Segment>> {
+        lock(&self.state).live.get(&generation).cloned()
+    }
+
+    /// Bytes of the reserve.
+    fn reserve_size(&self) -> u64 {
+        RESERVE_SIZE_MAX.min(self.size)
+    }
+
+    /// All that are readable or that a replay may need, by generation.
+    pub(super) fn all(&self) -> BTreeMap<u64, Arc<Segment>> {
+        let state = lock(&self.state);
+        let dead = state.dead.iter().cloned();
+        let dead = dead.map(|segment| (segment.generation(), segment));
+        state.live.clone().into_iter().chain(dead).collect()
+    }
+
+    /// All that are readable.
+    pub(super) fn live(&self) -> Vec<Arc<Segment>> {
+        lock(&self.state).live.values().cloned().collect()
+    }
+
+    /// Makes a segment readable.
+    pub(super) fn install(&self, segment: Arc<Segment>) {
+        let mut state = lock(&self.state);
+        state.next_generation = state.next_generation.max(segment.generation() + 1);
+        state.live.insert(segment.generation(), segment);
+    }
+
+    /// Takes over a deleted segment that a replay may still need.
+    pub(super) fn install_dead(&self, segment: Arc<Segment>) {
+        let mut state = lock(&self.state);
+        state.next_generation = state.next_generation.max(segment.generation() + 1);
+        state.dead.push(segment);
+    }
+
+    /// Uses no generation and no file number up to these again.
+    pub(super) fn skip(&self, generation: u64, file: u64) {
+        let mut state = lock(&self.state);
+        state.next_generation = state.next_generation.max(generation.saturating_add(1));
+        state.next_file = state.next_file.max(file.saturating_add(1));
+    }
+
+    /// Bytes that must stay free on the file system whatever is allocated for data.
+    pub(super) fn keep_free(&self, bytes: u64) {
+        lock(&self.state).kept_free = bytes;
+    }
+
+    /// Takes over a file in which nothing lives: as a spare where it is of use, else it is removed.
+    pub(super) fn adopt(&self, file: JournalFile) -> io::Result<()> {
+        let size = file.length()?;
+        let mut state = lock(&self.state);
+        if size == self.size && state.spares.len() < self.spares_max {
+            state.spares.push(file);
+        } else if size == self.reserve_size() && state.reserve.is_none() {
+            state.reserve = Some(file);
+        } else {
+            drop(state);
+            let name = file.name().to_owned();
+            drop(file);
+            self.files.disk.remove(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Allocates one spare when there is none, so that the journal need not wait for it.
+    pub(super) fn prepare(&self) -> Result<(), NoSegment> {
+        if lock(&self.state).spares.is_empty() && self.spares_max > 0 {
+            let file = self.allocate(self.size)?;
+            lock(&self.state).spares.push(file);
+        }
+        Ok(())
+    }
+
+    /// Allocates the reserve when there is none.
+    pub(super) fn prepare_reserve(&self) -> Result<(), NoSegment> {
+        if lock(&self.state).reserve.is_none() {
+            let file = self.allocate(self.reserve_size())?;
+            lock(&self.state).reserve = Some(file);
+        }
+        Ok(())
+    }
+
+    /// A segment for the journal to go on in, of the usual size or `size_min`, whichever is more: its header and its
+    /// name are durable. Not installed yet. Tells what it may be used for.
+    pub(super) fn next(
+        &self,
+        size_min: u64,
+        purpose: Purpose,
+    ) -> Result<(Segment, Purpose), NoSegment> {
+        let size = round_up(size_min.max(self.size), self.alignment());
+        let spare = match size == self.size {
+            true => lock(&self.state).spares.pop(),
+            false => None,
+        };
+        let made = match spare {
+            Some(file) => Ok((file, size, Purpose::Data)),
+            None => self.allocate(size).map(|file| (file, size, Purpose::Data)),
+        };
+        let (file, size, purpose) = match made {
+            Err(NoSegment::Full(reason)) if purpose == Purpose::Deletion => {
+                let reserve = lock(&self.state).reserve.take();
+                let reserve = reserve.filter(|_| size_min <= self.reserve_size());
+                let file = reserve.ok_or(NoSegment::Full(reason))?;
+                (file, self.reserve_size(), Purpose::Deletion)
+            }
+            other => other?,
+        };
+        let header = self.new_header(size);
+        write_header(&file, &header)?;
+        file.sync_data()?;
+        Ok((Segment::new(file, header), purpose))
+    }
+
+    fn new_header(&self, size: u64) -> SegmentHeader {
+        let mut state = lock(&self.state);
+        let generation = state.next_generation;
+        state.next_generation += 1;
+        let mut salt = [0; 16];
+        salt[..8].copy_from_slice(&state.rng.next_u64().to_be_bytes());
+        salt[8..].copy_from_slice(&state.rng.next_u64().to_be_bytes());
+        SegmentHeader {
+            store_id: self.store_id,
+            generation,
+            size,
+            salt,
+            alignment: self.alignment,
+        }
+    }
+
+    /// Makes a file of `size` bytes that survives a power cut.
+    fn allocate(&self, size: u64) -> Result<JournalFile, NoSegment> {
+        let (number, kept_free) = {
+            let mut state = lock(&self.state);
+            state.next_file += 1;
+            (state.next_file - 1, state.kept_free)
+        };
+        let needed = size.saturating_add(kept_free);
+        let available = self.files.disk.space()?.available;
+        if available < needed {
+            return Err(NoSegment::Full(format!(
+                "{available} bytes are available, {needed} are needed"
+            )));
+        }
+        let name = file_name(number);
+        let file = self.files.open(&name, Create::CreateNew)?;
+        let allocated = file
+            .allocate(size)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| self.files.disk.sync_folder());
+        let Err(error) = allocated else {
+            return Ok(file);
+        };
+        drop(file);
+        // Nothing refers to it; a start would remove it too.
+        if let Err(error) = self.files.disk.remove(&name) {
+            tracing::warn!(file = name, %error, "unused journal file could not be removed");
+        }
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Err(NoSegment::Full(error.to_string()))
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// Takes segments out of reach of new readers.
+    pub(super) fn retire(&self, generations: &[u64]) {
+        let mut state = lock(&self.state);
+        for generation in generations {
+            if let Some(segment) = state.live.remove(generation) {
+                state.dead.push(segment);
+            }
+        }
+    }
+
+    /// Bytes of deleted segments that wait only for a snapshot beyond generation `passed`.
+    pub(super) fn waiting_for_snapshot(&self, passed: u64) -> u64 {
+        let state = lock(&self.state);
+        let waiting = state.dead.iter().filter(|dead| dead.generation() >= passed);
+        waiting.map(|dead| dead.header.size).sum()
+    }
+
+    /// Gives back the deleted segments that no reader pins and no replay needs: a snapshot has passed all
+    /// generations below `passed`.
+    pub(super) fn recycle(&self, passed: u64) -> io::Result<()> {
+        let (ready, waiting): (Vec<_>, Vec<_>) = {
+            let mut state = lock(&self.state);
+            let dead = std::mem::take(&mut state.dead);
+            dead.into_iter().partition(|segment| {
+                segment.generation() < passed && Arc::strong_count(segment) == 1
+            })
+        };
+        lock(&self.state).dead.extend(waiting);
+        for segment in ready {
+            let generation = segment.generation();
+            // Nobody can pin it any more: it was in no map.
+            if let Some(segment) = Arc::into_inner(segment) {
+                tracing::debug!(file = segment.file.name(), generation, "segment recycled");
+                self.adopt(segment.file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether deleted segments are left that have yet to be given back.
+    pub(super) fn has_dead(&self, passed: u64) -> bool {
+        let state = lock(&self.state);
+        state.dead.iter().any(|dead| dead.generation() < passed)
+    }
+}
