@@ -361,14 +361,16 @@ impl Task {
                 continue;
             };
             let run = log.apply(change, version, blob);
-            if let Some(run) = &run
-                && let RunKind::Data { place } = run.kind
-            {
+            if let RunKind::Data { place } = run.kind {
                 let bytes = take_run(&mut pieces, run.size as usize);
                 self.parts.cache.insert(place, bytes);
             }
             let (partition, head) = (log.partition(), *log.head());
-            views.push(self.parts.partitions.publish(partition, head, version, run));
+            views.push(
+                self.parts
+                    .partitions
+                    .publish(partition, head, version, Some(run)),
+            );
         }
         for view in views {
             view.wake();

@@ -10,7 +10,7 @@ use crate::base::{LeaderEpoch, ProducerEpoch, ProducerId};
 /// Bytes of a batch header; the record section follows.
 pub const BATCH_HEADER_SIZE: usize = 61;
 /// Bytes of base offset, length and leader epoch: what is stamped, outside the CRC.
-pub const STAMP_SIZE: usize = 16;
+const STAMP_SIZE: usize = 16;
 /// The magic of the only format that is stored.
 pub(super) const MAGIC: i8 = 2;
 /// Bytes of base offset and length, which the length does not count.

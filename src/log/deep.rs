@@ -11,7 +11,7 @@ use super::records::{Record, Records};
 use super::validate::{AppendRules, BadRecord, Keys, RecordError, TargetCompression};
 
 /// Records that are named at most in an answer, so that a bad batch of a million does not make an answer of 100 MB.
-pub const BAD_RECORDS_MAX: usize = 1_000;
+const BAD_RECORDS_MAX: usize = 1_000;
 
 /// Checks the records as far as the rules ask for it, and gives the batch that is to be stored: as received, or with a
 /// corrected header, or compressed again.

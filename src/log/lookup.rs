@@ -206,67 +206,6 @@ impl FetchBudget {
     }
 }
 
-/// The part of some bytes that goes into an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// In the bytes of the walk; empty when nothing goes.
-    pub range: Range<usize>,
-    /// Where to go on: the first batch that did not go.
-    pub next: RunPosition,
-    pub reason: CutReason,
-}
-
-/// Why a cut ends where it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CutReason {
-    /// All of the run has been seen: go on with the next one.
-    RunEnd,
-    /// The bytes end before the run does: read on at `next`.
-    BytesEnd,
-    /// The budget is used up, or the offset limit is reached: the answer is complete.
-    Limit,
-}
-
-/// Takes whole batches from `walk`: from the one that holds `offset`, up to `offset_end` (excluded: high watermark or
-/// last stable offset) and as far as `budget` allows.
-pub fn cut(
-    walk: &mut RunWalk<'_>,
-    offset: i64,
-    offset_end: i64,
-    budget: &mut FetchBudget,
-) -> Result<Cut, RunDamage> {
-    let mut range = walk.at..walk.at;
-    loop {
-        let before = (walk.next_position(), walk.at);
-        let Some(batch) = walk.next().transpose()? else {
-            let reason = if walk.is_at_end() {
-                CutReason::RunEnd
-            } else {
-                CutReason::BytesEnd
-            };
-            let next = walk.next_position();
-            return Ok(Cut {
-                range,
-                next,
-                reason,
-            });
-        };
-        if batch.header.last_offset() < offset {
-            range = walk.at..walk.at;
-            continue;
-        }
-        if batch.header.base_offset >= offset_end || !budget.admit(batch.size) {
-            (walk.next_offset, walk.at) = (before.0.offset, before.1);
-            return Ok(Cut {
-                range,
-                next: before.0,
-                reason: CutReason::Limit,
-            });
-        }
-        range.end = walk.at;
-    }
-}
-
 /// A record that was found by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordAt {
@@ -282,34 +221,19 @@ pub fn first_record_since(
     offset_min: i64,
     size_max: usize,
 ) -> Result<Option<RecordAt>, RecordError> {
-    find_record(batch, size_max, |header| {
-        (header.max_timestamp >= timestamp).then_some((timestamp, offset_min))
-    })
-}
-
-/// The first record of a stored batch at or after `offset_min` that has the batch's largest timestamp.
-pub fn max_timestamp_record(
-    batch: &[u8],
-    offset_min: i64,
-    size_max: usize,
-) -> Result<Option<RecordAt>, RecordError> {
-    find_record(batch, size_max, |header| {
-        Some((header.max_timestamp, offset_min))
-    })
-}
-
-/// The first record that has at least the timestamp and offset which `target` names, if it names any.
-fn find_record(
-    batch: &[u8],
-    size_max: usize,
-    target: impl FnOnce(&BatchHeader) -> Option<(i64, i64)>,
-) -> Result<Option<RecordAt>, RecordError> {
     let header = BatchHeader::parse(batch).ok_or(RecordError::Corrupt {
         reason: "it is shorter than a header",
     })?;
-    let Some((timestamp, offset_min)) = target(&header) else {
+    if header.max_timestamp < timestamp {
         return Ok(None);
-    };
+    }
+    if header.timestamp_type() == TimestampType::LogAppendTime && header.base_offset >= offset_min {
+        // All records have the batch's timestamp.
+        return Ok(Some(RecordAt {
+            offset: header.base_offset,
+            timestamp: header.max_timestamp,
+        }));
+    }
     let find = |section: &[u8]| {
         for record in Records::new(section, header.record_count) {
             let record = record?;
@@ -323,13 +247,6 @@ fn find_record(
         }
         Ok(None)
     };
-    if header.timestamp_type() == TimestampType::LogAppendTime && header.base_offset >= offset_min {
-        // All records have the batch's timestamp.
-        return Ok(Some(RecordAt {
-            offset: header.base_offset,
-            timestamp: header.max_timestamp,
-        }));
-    }
     let section = &batch[BATCH_HEADER_SIZE..];
     match header.codec() {
         Some(Codec::None) => find(section),

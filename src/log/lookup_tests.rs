@@ -107,75 +107,21 @@ fn bytes_of_another_place_are_damage() {
     assert!(walk.next().is_none(), "damage ends the walk");
 }
 
-fn cut_at(offset: i64, offset_end: i64, left: usize, first: FirstBatch) -> (Cut, FetchBudget) {
-    let (run, bytes, _) = run_of_three();
-    let mut budget = FetchBudget { left, first };
-    let mut walk = RunWalk::new(&run, run.start(), &bytes, Check::Headers);
-    let cut = cut(&mut walk, offset, offset_end, &mut budget).unwrap();
-    assert_eq!(walk.next_position(), cut.next);
-    (cut, budget)
-}
-
 #[test]
-fn a_cut_begins_at_the_batch_that_holds_the_offset() {
-    let (_, bytes, ends) = run_of_three();
-    for (offset, start) in [(100, 0), (101, 0), (102, ends[1]), (105, ends[2])] {
-        let (cut, budget) = cut_at(offset, 1_000, 10_000, FirstBatch::Limited);
-        assert_eq!(cut.range, start..bytes.len());
-        assert_eq!(cut.reason, CutReason::RunEnd);
-        assert_eq!(budget.left, 10_000 - cut.range.len());
-        assert_eq!(cut.next.offset, 106);
+fn the_first_batch_of_an_answer_may_exceed_the_budget_and_no_other() {
+    let budget = |left, first| FetchBudget { left, first };
+    for left in [0, 9, 10] {
+        let mut whole = budget(left, FirstBatch::Whole);
+        assert!(whole.admit(10));
+        assert_eq!(whole, budget(0, FirstBatch::Limited));
+        assert!(!whole.admit(1));
+        let mut limited = budget(left, FirstBatch::Limited);
+        assert_eq!(limited.admit(10), left == 10);
     }
-    assert!(
-        cut_at(106, 1_000, 10_000, FirstBatch::Whole)
-            .0
-            .range
-            .is_empty()
-    );
-}
-
-#[test]
-fn a_cut_ends_at_the_budget_but_gives_the_first_batch_whole() {
-    let (_, _, ends) = run_of_three();
-    let cases = [
-        (0, FirstBatch::Limited, 0),
-        (0, FirstBatch::Whole, 1),
-        (ends[1] - 1, FirstBatch::Limited, 0),
-        (ends[1], FirstBatch::Limited, 1),
-        (ends[1] + 1, FirstBatch::Whole, 1),
-        (ends[2], FirstBatch::Whole, 2),
-        (ends[3] - 1, FirstBatch::Limited, 2),
-    ];
-    for (left, first, batches) in cases {
-        let (cut, budget) = cut_at(100, 1_000, left, first);
-        assert_eq!(cut.range, 0..ends[batches]);
-        assert_eq!(cut.reason, CutReason::Limit);
-        assert_eq!(cut.next.position, ends[batches] as u64);
-        assert_eq!(budget.left, left.saturating_sub(ends[batches]));
-        if batches > 0 {
-            assert_eq!(budget.first, FirstBatch::Limited);
-        }
-    }
-}
-
-#[test]
-fn a_cut_ends_at_the_last_stable_offset_and_where_the_bytes_end() {
-    let (run, bytes, ends) = run_of_three();
-    let (stable, _) = cut_at(100, 104, 10_000, FirstBatch::Whole);
-    assert_eq!(stable.range, 0..ends[2]);
-    assert_eq!(stable.reason, CutReason::Limit);
-    let mut budget = FetchBudget {
-        left: 10_000,
-        first: FirstBatch::Whole,
-    };
-    let part = &bytes[..ends[2] + 30];
-    let mut walk = RunWalk::new(&run, run.start(), part, Check::Headers);
-    let torn = cut(&mut walk, 103, 1_000, &mut budget).unwrap();
-    assert_eq!(torn.range, ends[1]..ends[2]);
-    assert_eq!(torn.reason, CutReason::BytesEnd);
-    let position = ends[2] as u64;
-    let offset = 104;
-    assert_eq!(torn.next, RunPosition { offset, position });
+    let mut small = budget(15, FirstBatch::Whole);
+    assert!(small.admit(10));
+    assert!(!small.admit(10));
+    assert_eq!(small, budget(5, FirstBatch::Limited));
 }
 
 /// Timestamps now+0, +30, +10, +30, in a batch at offset 50.
@@ -212,8 +158,6 @@ fn the_exact_record_of_a_timestamp_is_found() {
         assert_eq!(since(30, 52), at(53, 30));
         assert_eq!(since(31, 0), None);
         assert_eq!(since(0, 54), None);
-        assert_eq!(max_timestamp_record(&batch, 0, 1_000), Ok(at(51, 30)));
-        assert_eq!(max_timestamp_record(&batch, 52, 1_000), Ok(at(53, 30)));
     }
     let bounded = first_record_since(&timed(Codec::Zstd), NOW_MS, 0, 10);
     let size_max = 10;
@@ -233,7 +177,6 @@ fn with_log_append_time_all_records_have_the_batchs() {
     assert_eq!(since(7, 0), Ok(at(50, 7)));
     assert_eq!(since(7, 51), Ok(at(51, 7)));
     assert_eq!(since(8, 0), Ok(None));
-    assert_eq!(max_timestamp_record(&batch, 0, 1_000), Ok(at(50, 7)));
 }
 
 #[test]
@@ -241,5 +184,4 @@ fn a_compressed_size_field_cannot_be_trusted() {
     let mut batch = timed(Codec::None).to_vec();
     put(&mut batch, 57, i32::MAX.to_be_bytes());
     assert!(first_record_since(&batch, NOW_MS + 31, 0, 1_000).is_ok());
-    assert!(max_timestamp_record(&batch[..70], 0, 1_000).is_err());
 }

@@ -14,13 +14,12 @@ mod rows;
 mod sequence;
 mod validate;
 
-pub use batch::{BATCH_HEADER_SIZE, Batch, BatchHeader, Codec, STAMP_SIZE, TimestampType};
+pub use batch::{BATCH_HEADER_SIZE, Batch, BatchHeader, Codec, TimestampType};
 pub use compression::{CompressionError, compress, decompress};
 pub use control::{CONTROL_BATCH_SIZE, control_batch};
-pub use deep::BAD_RECORDS_MAX;
 pub use lookup::{
-    BatchAt, Check, Cut, CutReason, FetchBudget, FirstBatch, RecordAt, RunDamage, RunPosition,
-    RunWalk, cut, first_record_since, max_timestamp_record,
+    BatchAt, Check, FetchBudget, FirstBatch, RecordAt, RunDamage, RunPosition, RunWalk,
+    first_record_since,
 };
 pub use page::{MarkerOutcome, Page, RUNS_PER_PAGE_MAX, RunEntry, RunKind};
 pub use partition::{Change, OpenPage, PartitionLog};

@@ -71,38 +71,28 @@ impl PartitionLog {
         &self.head
     }
 
-    /// The version that the next commit compares the head with.
-    pub fn head_version(&self) -> Version {
-        self.head_version
-    }
-
     /// Producers in memory: the size of this state, for whoever bounds the sum over partitions.
     pub fn producers_len(&self) -> usize {
         self.producers.len()
     }
 
     /// Makes a change that a commit has made durable: `version` and `blob` are what it returned. Gives the run with
-    /// its place, if there is one.
-    pub fn apply(
-        &mut self,
-        change: Change,
-        version: Version,
-        blob: Option<Place>,
-    ) -> Option<RunEntry> {
+    /// its place.
+    pub fn apply(&mut self, change: Change, version: Version, blob: Option<Place>) -> RunEntry {
         debug_assert_eq!(change.partition, self.partition);
         for producer in &change.forgotten {
             self.producers.remove(producer);
         }
         self.producers.extend(change.producers);
-        let (head, page, mut run) = change.run?;
-        self.head = head;
+        self.head = change.head;
         self.head_version = version;
-        self.page = Some(page);
+        self.page = Some(change.page);
+        let mut run = change.run;
         if let (RunKind::Data { place }, Some(blob)) = (&mut run.kind, blob) {
             place.blob = blob.blob;
             place.position += blob.position;
         }
-        Some(run)
+        run
     }
 }
 
@@ -110,8 +100,9 @@ impl PartitionLog {
 #[derive(Clone, Debug)]
 pub struct Change {
     pub partition: PartitionNumber,
-    /// The new run, and head and page with it; none where producers were only forgotten.
-    pub(super) run: Option<(Head, OpenPage, RunEntry)>,
+    pub(super) head: Head,
+    pub(super) page: OpenPage,
+    pub(super) run: RunEntry,
     pub(super) producers: Vec<(ProducerId, ProducerState)>,
     pub(super) forgotten: Vec<ProducerId>,
 }

@@ -4,7 +4,7 @@
 //! the commit has returned, [`PartitionLog::apply`] makes the change. If the commit failed, the decision is dropped
 //! and the log loaded again. All batches of a partition in one commit lie together in the body: one run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::{Bytes, BytesMut};
 
@@ -18,7 +18,8 @@ use crate::store::{BlobName, Commit, Key, Place, Version, Write};
 
 /// Producers that one partition remembers. At the bound the longest silent ones are forgotten as if they had expired.
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
-/// Producers that are forgotten at once at the bound, so that the search for them is rare.
+/// Producers that one commit forgets at least, where there are as many: so the search for them is rare at the bound,
+/// and the commit stays small.
 const PRODUCERS_FORGOTTEN: usize = 64;
 
 /// What holds for all appends of a commit.
@@ -82,11 +83,6 @@ impl Sequencer {
         }
     }
 
-    /// Bytes of the commit's body so far.
-    pub fn body_size(&self) -> u64 {
-        self.body_size
-    }
-
     /// Decides the waiting appends of one partition, in order, and pushes one answer per batch. Called at most once
     /// per partition. The answers count once the commit is durable; if nothing was stored there is nothing to wait
     /// for and the partition has no [`Change`].
@@ -103,30 +99,6 @@ impl Sequencer {
         if run.batch_count > 0 {
             self.finish_run(log, run);
         }
-    }
-
-    /// Deletes up to `count_max` producers of a partition that have expired; there may be more when that many went.
-    /// The head is only compared, so that nothing of them comes back. Not in one commit with appends to the partition.
-    pub fn expire(&mut self, log: &PartitionLog, count_max: usize) -> usize {
-        let now_ms = self.settings.now_ms;
-        let expiration_ms = self.settings.producer_id_expiration_ms;
-        let expired = (log.producers.iter())
-            .filter(|(_, state)| state.is_expired(now_ms, expiration_ms))
-            .map(|(producer, _)| *producer);
-        let mut forgotten: Vec<ProducerId> = expired.take(count_max).collect();
-        forgotten.sort_unstable();
-        let count = forgotten.len();
-        if count > 0 {
-            self.guards.push((log.head_key.clone(), log.head_version));
-            self.delete_producers(log, &forgotten);
-            self.changes.push(Change {
-                partition: log.partition,
-                run: None,
-                producers: Vec::new(),
-                forgotten,
-            });
-        }
-        count
     }
 
     /// The commit, and the changes in the order of the calls. An empty commit need not be made.
@@ -325,20 +297,18 @@ impl Sequencer {
                 place_at: None,
             });
         }
-        self.delete_producers(log, &forgotten);
+        for producer in &forgotten {
+            let key = producer_key(log.partition, *producer);
+            self.writes.push(Write::Delete { key });
+        }
         self.changes.push(Change {
             partition: log.partition,
-            run: Some((head, page, entry)),
+            head,
+            page,
+            run: entry,
             producers,
             forgotten,
         });
-    }
-
-    fn delete_producers(&mut self, log: &PartitionLog, producers: &[ProducerId]) {
-        let keys = producers
-            .iter()
-            .map(|producer| producer_key(log.partition, *producer));
-        self.writes.extend(keys.map(|key| Write::Delete { key }));
     }
 
     /// Adds the run to the open page, or begins a new one where there is none or it is full.
@@ -375,25 +345,27 @@ impl Sequencer {
         page
     }
 
-    /// The producers to forget so that those of this commit have room: the longest silent ones without an open
-    /// transaction, none in nearly every commit.
+    /// The producers to forget: looked for only when a new one comes. Those that have expired, and at the bound the
+    /// longest silent ones; never one with an open transaction.
     fn forgotten(
         &self,
         log: &PartitionLog,
         touched: &[(ProducerId, ProducerState)],
     ) -> Vec<ProducerId> {
-        let is_new = |producer: &ProducerId| !log.producers.contains_key(producer);
-        if log.producers.len() + touched.len() <= PRODUCERS_PER_PARTITION_MAX {
+        let is_new = |(producer, _): &&(ProducerId, _)| !log.producers.contains_key(producer);
+        let new = touched.iter().filter(is_new).count();
+        if new == 0 {
             return Vec::new();
         }
-        let new = touched.iter().filter(|(producer, _)| is_new(producer));
-        let over = (log.producers.len() + new.count()).saturating_sub(PRODUCERS_PER_PARTITION_MAX);
-        if over == 0 {
-            return Vec::new();
-        }
-        let touched: std::collections::HashSet<ProducerId> =
-            touched.iter().map(|(producer, _)| *producer).collect();
+        let over = (log.producers.len() + new).saturating_sub(PRODUCERS_PER_PARTITION_MAX);
+        let touched: HashSet<ProducerId> = touched.iter().map(|(producer, _)| *producer).collect();
+        let SequenceSettings {
+            now_ms,
+            producer_id_expiration_ms,
+            ..
+        } = self.settings;
         let mut silent: Vec<(i64, ProducerId)> = (log.producers.iter())
+            .filter(|(_, state)| over > 0 || state.is_expired(now_ms, producer_id_expiration_ms))
             .filter(|(producer, state)| {
                 state.transaction_first_offset < 0 && !touched.contains(producer)
             })
