@@ -58,13 +58,17 @@ async fn describe_configs_answers_in_every_version() {
             resource(4, "5"),
             resource(4, ""),
             resource(32, "g"),
+            resource(16, "sub"),
         ];
         let answer = describe(&broker, version, resources).await;
-        let [topic, node, defaults, group] = answer.results.as_slice() else {
-            panic!("four answers");
+        let [topic, node, defaults, group, metrics] = answer.results.as_slice() else {
+            panic!("five answers");
         };
         for result in &answer.results {
-            assert_eq!((result.error_code, &result.error_message), (0, &None));
+            assert_eq!(
+                (result.error_code, result.error_message.as_deref()),
+                (0, Some(""))
+            );
         }
         let retention = topic
             .configs
@@ -109,6 +113,11 @@ async fn describe_configs_answers_in_every_version() {
             "nothing was changed at run time"
         );
         assert!(!group.configs.is_empty());
+        let names = metrics.configs.iter().map(|one| one.name.as_str());
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["interval.ms", "match", "metrics"]
+        );
     }
 }
 
@@ -157,7 +166,11 @@ async fn each_bad_resource_has_kafkas_code() {
             (result.resource_type, result.resource_name.as_str()),
             (kind, name)
         );
-        assert_eq!(result.error_message.is_some(), code != 0);
+        let told = result
+            .error_message
+            .as_deref()
+            .is_some_and(|text| !text.is_empty());
+        assert_eq!(told, code != 0);
     }
     let answer = describe(&broker, 4, vec![resource(2, "t"), resource(99, "x")]).await;
     let codes: Vec<i16> = answer
@@ -232,6 +245,7 @@ async fn find_coordinator_answers_in_every_version() {
             (0, "", here),
             (1, "t", here),
             (2, share, valid_share),
+            (2, "with:colon:AAAAAAAAAAAAAAAAAAAAAQ:3", valid_share),
             (2, "g", nowhere),
             (2, ":AAAAAAAAAAAAAAAAAAAAAQ:3", nowhere),
             (2, "group:AAAAAAAAAAAAAAAAAAAAAQ:x", nowhere),

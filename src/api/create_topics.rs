@@ -168,6 +168,6 @@ fn create_code(error: &CreateError) -> ResponseError {
         CreateError::Assignment(_) => ResponseError::InvalidReplicaAssignment,
         CreateError::ReplicationFactor(_) => ResponseError::InvalidReplicationFactor,
         CreateError::Partitions => ResponseError::InvalidPartitions,
-        CreateError::TooLarge => ResponseError::PolicyViolation,
+        CreateError::TooManyPartitions | CreateError::TooLarge => ResponseError::PolicyViolation,
     }
 }

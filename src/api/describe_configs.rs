@@ -6,8 +6,8 @@
 //! - Null or no keys: all settings; else those that are named and known. Secrets are null.
 //! - Version 3 adds types and, on demand, the documentation.
 //!
-//! Gaps: loggers and client metrics subscriptions do not exist yet, so they are described without settings. Settings of
-//! groups are the broker's.
+//! Gaps: there are no loggers to describe, so a broker logger has no settings. Groups and client metrics subscriptions
+//! have no settings of their own yet: what is described are the broker's and the defaults.
 
 use std::collections::BTreeMap;
 
@@ -92,9 +92,7 @@ fn answer(call: &Call, request: &DescribeConfigsRequest) -> DescribeConfigsRespo
                 let wanted = settings
                     .into_iter()
                     .filter(|setting| is_asked_for(resource, setting.name));
-                result
-                    .with_error_message(None)
-                    .with_configs(wanted.map(|one| described(one, request)).collect())
+                result.with_configs(wanted.map(|one| described(one, request)).collect())
             }
             Err((code, message)) => result
                 .with_error_code(code.code())
@@ -135,7 +133,7 @@ fn settings(call: &Call, kind: Kind, name: &str) -> Result<Vec<Listed>, Refused>
         Kind::Topic => topic_settings(call, name),
         Kind::Broker if name.is_empty() => Ok(Vec::new()),
         Kind::Broker => {
-            check_broker(call, name, " or empty string")?;
+            check_broker(call, name, " or empty string,")?;
             Ok(call.broker.config.list_broker())
         }
         Kind::BrokerLogger => {
@@ -145,7 +143,7 @@ fn settings(call: &Call, kind: Kind, name: &str) -> Result<Vec<Listed>, Refused>
         }
         Kind::ClientMetrics => {
             check_named(name, "Client metrics subscription name")?;
-            Ok(Vec::new())
+            Ok(call.broker.config.list_client_metrics())
         }
         Kind::Group => {
             check_named(name, "Group name")?;
@@ -181,7 +179,7 @@ fn check_broker(call: &Call, name: &str, or_else: &str) -> Result<(), Refused> {
     let message = match name.parse::<i32>() {
         Ok(id) if id == own => return Ok(()),
         Ok(_) => {
-            format!("Unexpected broker id, expected {own}{or_else}, but received {name}")
+            format!("Unexpected broker id, expected {own}{or_else} but received {name}")
         }
         Err(_) => format!("Broker id must be an integer, but it is: {name}"),
     };

@@ -94,13 +94,12 @@ fn check(version: i16, key_type: i8, key: &str) -> Result<(), String> {
 /// `group:topic id:partition`, the id in base64 as Kafka prints ids (`SharePartitionKey.validate`).
 fn is_share_key(key: &str) -> bool {
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    match key.split(':').collect::<Vec<_>>()[..] {
-        [group, topic_id, partition] => {
-            !group.trim().is_empty()
-                && topic_id.len() == 22
-                && topic_id.bytes().all(is_base64)
-                && partition.parse::<i32>().is_ok()
-        }
-        _ => false,
-    }
+    let mut parts = key.rsplitn(3, ':');
+    let partition = parts.next().and_then(|part| part.parse::<i32>().ok());
+    let topic_id = parts
+        .next()
+        .filter(|id| id.len() == 22 && id.bytes().all(is_base64));
+    // A group's name may hold colons itself.
+    let group = parts.next().filter(|group| !group.trim().is_empty());
+    partition.is_some() && topic_id.is_some() && group.is_some()
 }

@@ -61,20 +61,22 @@ enum Wanted {
     Ids(Vec<Uuid>),
     /// Without repeats. `None` stands for a topic with neither name nor id.
     Names(Vec<Option<String>>),
-    /// Ids or null names in a version that does not support them.
-    Unsupported(Vec<MetadataRequestTopic>),
 }
 
 impl Wanted {
-    fn of(topics: Option<Vec<MetadataRequestTopic>>, version: i16) -> Self {
+    /// An error is what is answered about each topic: ids or null names are not supported in this version.
+    fn of(
+        topics: Option<Vec<MetadataRequestTopic>>,
+        version: i16,
+    ) -> Result<Self, Vec<MetadataResponseTopic>> {
         let topics = match topics {
-            None => return Wanted::All,
-            Some(topics) if topics.is_empty() && version == 0 => return Wanted::All,
+            None => return Ok(Wanted::All),
+            Some(topics) if topics.is_empty() && version == 0 => return Ok(Wanted::All),
             Some(topics) => topics,
         };
         let by_id = |topic: &MetadataRequestTopic| topic.name.is_none() || !topic.topic_id.is_nil();
         if version < 12 && topics.iter().any(by_id) {
-            return Wanted::Unsupported(topics);
+            return Err(topics.into_iter().map(unsupported).collect());
         }
         let mut seen = HashSet::new();
         let ids: Vec<Uuid> = topics
@@ -83,19 +85,23 @@ impl Wanted {
             .filter(|id| !id.is_nil() && seen.insert(*id))
             .collect();
         if !ids.is_empty() {
-            return Wanted::Ids(ids);
+            return Ok(Wanted::Ids(ids));
         }
         let mut seen = HashSet::new();
         let names = topics
             .into_iter()
             .map(|topic| topic.name.map(|name| name.to_string()))
             .filter(|name| seen.insert(name.clone()));
-        Wanted::Names(names.collect())
+        Ok(Wanted::Names(names.collect()))
     }
 }
 
 async fn answer(call: &Call, request: MetadataRequest) -> MetadataResponse {
-    let wanted = Wanted::of(request.topics, call.version);
+    let wanted = match Wanted::of(request.topics, call.version) {
+        Ok(wanted) => wanted,
+        // As Kafka's answer to a request that failed as a whole, it names no broker.
+        Err(topics) => return MetadataResponse::default().with_topics(topics),
+    };
     if let Wanted::Names(names) = &wanted
         && request.allow_auto_topic_creation
         && call.broker.catalog.settings().auto_create
@@ -174,7 +180,6 @@ impl Answered<'_> {
             Wanted::All => self.topics.iter().map(|topic| self.topic(topic)).collect(),
             Wanted::Ids(ids) => ids.into_iter().map(|id| self.by_id(id)).collect(),
             Wanted::Names(names) => names.iter().map(|name| self.by_name(name)).collect(),
-            Wanted::Unsupported(topics) => topics.into_iter().map(unsupported).collect(),
         }
     }
 

@@ -12,6 +12,9 @@ use crate::base::{NodeId, PartitionNumber};
 use crate::config::{Config, ConfigError, TopicConfig};
 use crate::store::{Key, Version, Write};
 
+/// Partitions that one request may ask for; Kafka's `MAX_PARTITIONS_PER_BATCH`.
+pub const CREATE_PARTITIONS_MAX: usize = 10_000;
+
 /// Topics, settings and partitions together that one request may create; Kafka's `MAX_RECORDS_PER_USER_OP`.
 pub const CREATE_RECORDS_MAX: usize = 10_000;
 
@@ -83,6 +86,8 @@ pub enum CreateError {
     ReplicationFactor(String),
     #[error("Number of partitions was set to an invalid non-positive value.")]
     Partitions,
+    #[error("Excessively large number of partitions per request.")]
+    TooManyPartitions,
     #[error("Unable to perform excessively large batch operation.")]
     TooLarge,
 }
@@ -111,6 +116,14 @@ pub fn create_topics(
     for request in requests {
         *named.entry(&request.name).or_default() += 1;
     }
+    let once = |request: &&CreateTopic| named[request.name.as_str()] == 1;
+    let asked = requests
+        .iter()
+        .filter(once)
+        .map(|one| asked_count(rules, one));
+    if asked.fold(0, usize::saturating_add) > CREATE_PARTITIONS_MAX {
+        return refuse_all(requests.len(), counter, &CreateError::TooManyPartitions);
+    }
     let mut creation = Creation {
         next: counter.next,
         ..Creation::default()
@@ -123,7 +136,7 @@ pub fn create_topics(
             create_topic(topics, rules, request, &mut records, &mut creation, draw_id)
         };
         if outcome == Err(CreateError::TooLarge) {
-            return too_large(requests.len(), counter);
+            return refuse_all(requests.len(), counter, &CreateError::TooLarge);
         }
         creation.outcomes.push(outcome);
     }
@@ -139,11 +152,20 @@ pub fn create_topics(
 }
 
 /// As in Kafka a request that is too large fails as a whole.
-fn too_large(requests: usize, counter: Counter) -> Creation {
+fn refuse_all(requests: usize, counter: Counter, error: &CreateError) -> Creation {
     Creation {
-        outcomes: vec![Err(CreateError::TooLarge); requests],
+        outcomes: vec![Err(error.clone()); requests],
         next: counter.next,
         ..Creation::default()
+    }
+}
+
+/// How many partitions are asked for, rightly or not.
+fn asked_count(rules: &Rules<'_>, request: &CreateTopic) -> usize {
+    match (request.assignments.len(), request.partitions) {
+        (0, -1) => usize::try_from(rules.partitions).unwrap_or(0),
+        (0, partitions) => usize::try_from(partitions).unwrap_or(0),
+        (assigned, _) => assigned,
     }
 }
 

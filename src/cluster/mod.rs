@@ -15,8 +15,8 @@ mod topics;
 mod tests;
 
 pub use create::{
-    Assignment, CREATE_RECORDS_MAX, CreateError, CreateTopic, Creation, Replication, Rules,
-    create_topics,
+    Assignment, CREATE_PARTITIONS_MAX, CREATE_RECORDS_MAX, CreateError, CreateTopic, Creation,
+    Replication, Rules, create_topics,
 };
 pub use delete::{DeleteError, DeleteTopic, Deletion, delete_topics};
 pub use id::encode_id;

@@ -121,7 +121,8 @@ fn each_bad_creation_gets_kafkas_verdict() {
         (factor(-2), "Replication factor must be larger"),
         (factor(2), "Unable to replicate the partition 2 time(s)"),
         (plain("t", 10_000), "Unable to perform excessively"),
-        (plain("t", i32::MAX), "Unable to perform excessively"),
+        (plain("t", 10_001), "Excessively large number"),
+        (plain("t", i32::MAX), "Excessively large number"),
         (
             with_config("t", "retention.ms", None),
             "Null value not supported for topic configs: retention.ms",

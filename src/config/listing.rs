@@ -83,6 +83,15 @@ impl Config {
         self.list_below(Scope::Group, Source::Group, overrides)
     }
 
+    /// Every setting of a client metrics subscription that sets none, by name.
+    pub fn list_client_metrics(&self) -> Vec<Listed> {
+        self.list_below(
+            Scope::ClientMetrics,
+            Source::ClientMetrics,
+            &BTreeMap::new(),
+        )
+    }
+
     fn list_below(
         &self,
         scope: Scope,
