@@ -44,13 +44,11 @@ pub(super) struct Frame {
     pub(super) charge: Charge,
 }
 
-/// Why no further frame can come.
+/// Why no further frame can come. A client that ends in the middle of a frame is lost, not hostile: its process died.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     #[error("a frame of {length} bytes is announced; socket.request.max.bytes allows {max}")]
     Length { length: i32, max: usize },
-    #[error("the client closed the connection in the middle of a frame")]
-    Truncated,
     #[error("the connection is lost: {0}")]
     Lost(#[from] io::Error),
 }
@@ -91,11 +89,7 @@ impl Inbox {
             let Some(arriving) = &mut self.arriving else {
                 if ready!(self.poll_ahead(cx, stream))? == 0 {
                     let clean = self.ahead.is_empty();
-                    return Poll::Ready(if clean {
-                        Ok(None)
-                    } else {
-                        Err(Broken::Truncated)
-                    });
+                    return Poll::Ready(if clean { Ok(None) } else { Err(cut_off()) });
                 }
                 continue;
             };
@@ -104,7 +98,7 @@ impl Inbox {
                 let read = ready!(arriving.poll_read(cx, stream))?;
                 self.bytes_read += read as u64;
                 if read == 0 {
-                    return Poll::Ready(Err(Broken::Truncated));
+                    return Poll::Ready(Err(cut_off()));
                 }
             } else if let Some(Arriving { buffer, charge, .. }) = self.arriving.take() {
                 let bytes = buffer.freeze();
@@ -157,6 +151,10 @@ impl Inbox {
         self.bytes_read += read.filled().len() as u64;
         Poll::Ready(Ok(read.filled().len()))
     }
+}
+
+fn cut_off() -> Broken {
+    Broken::Lost(io::ErrorKind::UnexpectedEof.into())
 }
 
 impl Arriving {

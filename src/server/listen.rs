@@ -262,7 +262,10 @@ fn serve(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     // librdkafka leaves Nagle's algorithm on: an answer that is held back here would cost it 40 ms.
-    SockRef::from(&stream).set_tcp_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_nodelay(true)?;
+    // As Kafka does: a client whose machine is gone is noticed although it never says so.
+    socket.set_keepalive(true)?;
     let local = stream.local_addr()?;
     let connection = Arc::new(Connection {
         id: shared.register.next_id(),

@@ -25,7 +25,7 @@ use super::Shared;
 use super::budget::Charge;
 use super::inbox::{Broken, Inbox};
 use super::outbox::Outbox;
-use super::register::Live;
+use super::register::{Live, State};
 use crate::api::{Answer, Reply, Request};
 use crate::base::BoxFuture;
 
@@ -174,7 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
         }
         let busy = self.running.is_some() || !self.pending.is_empty();
         let waits = self.inbox.is_mid_frame() || self.running.is_some() || self.held.is_some();
-        self.live.set_state(busy, waits && self.pending.is_empty());
+        self.live.set_state(State {
+            busy,
+            holds_memory: waits && self.pending.is_empty(),
+        });
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
@@ -308,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                 return Ok(true);
             }
             Poll::Ready(Err(Broken::Lost(error))) => return Err(error),
-            Poll::Ready(Err(broken @ (Broken::Length { .. } | Broken::Truncated))) => {
+            Poll::Ready(Err(broken @ Broken::Length { .. })) => {
                 self.ending = Some(End::Refused(broken.to_string()));
                 return Ok(true);
             }

@@ -43,11 +43,38 @@ pub(super) struct Live {
     started: Instant,
     /// Milliseconds from the register's start to the last byte that moved.
     active_ms: AtomicU64,
-    /// A request is being handled: the connection is not idle, however long that takes.
     busy: AtomicBool,
-    /// Part of a frame, or a request whose handler waits, takes up request memory.
     holds_memory: AtomicBool,
     task: OnceLock<AbortHandle>,
+}
+
+/// What a connection is at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    /// A request is being handled: the connection is not idle, however long that takes.
+    pub(super) busy: bool,
+    /// Part of a frame, or a request whose handler waits, takes up request memory.
+    pub(super) holds_memory: bool,
+}
+
+/// What the sweep does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Stay,
+    Idle,
+    InTheWay,
+}
+
+impl State {
+    fn verdict(self, still: Duration, idle_max: Option<Duration>, memory_wanted: bool) -> Verdict {
+        if memory_wanted && self.holds_memory && still > STALL_MAX {
+            Verdict::InTheWay
+        } else if !self.busy && idle_max.is_some_and(|max| still > max) {
+            Verdict::Idle
+        } else {
+            Verdict::Stay
+        }
+    }
 }
 
 impl Live {
@@ -58,9 +85,10 @@ impl Live {
     }
 
     /// What the connection is at, before its task goes to sleep.
-    pub(super) fn set_state(&self, busy: bool, holds_memory: bool) {
-        self.busy.store(busy, Ordering::Relaxed);
-        self.holds_memory.store(holds_memory, Ordering::Relaxed);
+    pub(super) fn set_state(&self, state: State) {
+        self.busy.store(state.busy, Ordering::Relaxed);
+        self.holds_memory
+            .store(state.holds_memory, Ordering::Relaxed);
     }
 
     /// The task to abort when the connection must go.
@@ -184,22 +212,20 @@ impl Register {
         let live: Vec<Arc<Live>> = self.open().by_id.values().cloned().collect();
         for live in live {
             let still = live.still_for();
-            let idle =
-                !live.busy.load(Ordering::Relaxed) && idle_max.is_some_and(|max| still > max);
-            let in_the_way =
-                memory_wanted && live.holds_memory.load(Ordering::Relaxed) && still > STALL_MAX;
-            if !idle && !in_the_way {
-                continue;
-            }
-            let (id, peer) = (live.connection.id, live.connection.peer);
-            let still_ms = ms(still);
-            if in_the_way {
-                tracing::warn!(
+            let state = State {
+                busy: live.busy.load(Ordering::Relaxed),
+                holds_memory: live.holds_memory.load(Ordering::Relaxed),
+            };
+            let (id, peer, still_ms) = (live.connection.id, live.connection.peer, ms(still));
+            match state.verdict(still, idle_max, memory_wanted) {
+                Verdict::Stay => continue,
+                Verdict::Idle => {
+                    tracing::debug!(connection = id, %peer, still_ms, "closed the connection: idle");
+                }
+                Verdict::InTheWay => tracing::warn!(
                     connection = id, %peer, still_ms,
                     "closed the connection: it held request memory that others wait for"
-                );
-            } else {
-                tracing::debug!(connection = id, %peer, still_ms, "closed the connection: idle");
+                ),
             }
             live.abort();
         }
@@ -225,4 +251,34 @@ pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
 
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sweep_closes_who_is_idle_or_in_the_way() {
+        let second = Duration::from_secs(1);
+        let verdict = |busy, holds_memory, still, memory_wanted| {
+            let state = State { busy, holds_memory };
+            state.verdict(second * still, Some(second * 60), memory_wanted)
+        };
+        assert_eq!(verdict(false, false, 59, true), Verdict::Stay);
+        assert_eq!(verdict(false, false, 61, false), Verdict::Idle);
+        assert_eq!(verdict(true, false, 61, true), Verdict::Stay, "a long poll");
+        assert_eq!(verdict(false, true, 11, true), Verdict::InTheWay);
+        assert_eq!(verdict(true, true, 11, true), Verdict::InTheWay);
+        assert_eq!(verdict(true, true, 9, true), Verdict::Stay);
+        assert_eq!(
+            verdict(true, true, 11, false),
+            Verdict::Stay,
+            "memory for all"
+        );
+        let idle = State {
+            busy: false,
+            holds_memory: false,
+        };
+        assert_eq!(idle.verdict(second * 9999, None, true), Verdict::Stay);
+    }
 }
