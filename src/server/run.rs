@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +14,7 @@ use crate::base::SystemClock;
 use crate::broker::Broker;
 use crate::broker::catalog::CatalogError;
 use crate::config::{Config, Listener, ListenersError, keys};
+use crate::store::local::{Durability, LocalOptions, LocalStore, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, StoreError};
 
@@ -26,8 +28,8 @@ pub enum RunError {
     Listeners(#[from] ListenersError),
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error("this build keeps data in memory only\nhint: ask for that with --store memory")]
-    MemoryOnly,
+    #[error(transparent)]
+    Open(#[from] OpenError),
     #[error("cannot load the broker's state: {0}")]
     Load(#[from] CatalogError),
     #[error("the store did not close: {0}")]
@@ -45,7 +47,7 @@ impl RunError {
             RunError::Close(_) | RunError::System(_) => 1,
             RunError::Listeners(_) | RunError::ReadyFile { .. } => 2,
             RunError::Listen(_) => 3,
-            RunError::Load(_) | RunError::MemoryOnly => 4,
+            RunError::Load(_) | RunError::Open(_) => 4,
         }
     }
 }
@@ -85,9 +87,29 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
     if config.get(keys::OTTLA_STORE) == "memory" {
-        Ok(Arc::new(MemoryStore::new()))
-    } else {
-        Err(RunError::MemoryOnly)
+        return Ok(Arc::new(MemoryStore::new()));
+    }
+    let store = LocalStore::open_folder(&config.data_folder(), local_options(config))?;
+    Ok(Arc::new(store))
+}
+
+fn local_options(config: &Config) -> LocalOptions {
+    let size = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
+    let memory = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
+    let sync_interval_ms = config.get(keys::OTTLA_SYNC_INTERVAL_MS);
+    LocalOptions {
+        node_id: config.get(keys::NODE_ID),
+        durability: match config.get(keys::OTTLA_DURABILITY).as_str() {
+            "os" => Durability::Os,
+            _ => Durability::Fsync,
+        },
+        os_sync_interval: Duration::from_millis(u64::try_from(sync_interval_ms).unwrap_or(0)),
+        segment_size: config.get(keys::OTTLA_JOURNAL_SEGMENT_BYTES).map(size),
+        checkpoint_overlay_bytes: memory(config.get(keys::OTTLA_CHECKPOINT_OVERLAY_BYTES)),
+        checkpoint_journal_bytes: size(config.get(keys::OTTLA_CHECKPOINT_JOURNAL_BYTES)),
+        snapshot_row_bytes_min: size(config.get(keys::OTTLA_SNAPSHOT_BYTES)),
+        sled_cache_bytes: size(config.get(keys::OTTLA_STORE_CACHE_BYTES)),
+        ..LocalOptions::default()
     }
 }
 
