@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::base::PartitionNumber;
+use crate::broker::faulty::{FAULTS, Fault, FaultyStore};
 use crate::store::memory::MemoryStore;
 
 fn memory() -> Arc<dyn Store> {
@@ -185,4 +186,52 @@ async fn a_cluster_id_is_taken_from_the_configuration_and_then_held_to() {
     assert_eq!(load(&store).await.cluster_id(), "first");
     let refused = asked("second").await.map(|_| ());
     assert!(matches!(refused, Err(CatalogError::ClusterId { .. })));
+}
+
+/// Whatever becomes of the one commit: the answer is right, and so is what the next start reads.
+#[tokio::test]
+async fn a_commit_that_fails_leaves_answer_and_store_in_agreement() {
+    for fault in FAULTS {
+        let faulty = FaultyStore::new();
+        let store: Arc<dyn Store> = faulty.clone();
+        let catalog = load(&store).await;
+        faulty.fail_after(0, fault);
+        let created = catalog
+            .create(vec![plain("t", 2)], CreateMode::Create)
+            .await;
+        match (fault, created) {
+            (Fault::Unavailable, Err(CatalogError::Store(StoreError::Unavailable { .. }))) => {
+                assert!(catalog.topics().is_empty());
+                assert!(
+                    create(&catalog, plain("t", 2)).await.is_ok(),
+                    "later it works"
+                );
+            }
+            (Fault::Lost | Fault::Unheard, Ok(outcomes)) => {
+                let topic = outcomes[0].as_ref().expect("created, not \"exists\"");
+                assert_eq!(catalog.topics().by_name("t"), Some(topic));
+            }
+            other => panic!("{other:?}"),
+        }
+        let topic = load(&store).await.topics().by_name("t").cloned();
+        assert_eq!(topic, catalog.topics().by_name("t").cloned(), "{fault:?}");
+
+        faulty.fail_after(0, fault);
+        let deleted = catalog.delete(vec![named("t")]).await;
+        match (fault, deleted) {
+            (Fault::Unavailable, Err(CatalogError::Store(_))) => {
+                assert_eq!(catalog.topics().len(), 1);
+            }
+            (Fault::Lost | Fault::Unheard, Ok(outcomes)) => {
+                assert!(outcomes[0].is_ok(), "deleted, not \"unknown\"");
+                assert!(catalog.topics().is_empty());
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            load(&store).await.topics().len(),
+            catalog.topics().len(),
+            "{fault:?}"
+        );
+    }
 }

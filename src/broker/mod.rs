@@ -4,6 +4,8 @@
 mod cache;
 pub mod catalog;
 pub mod committer;
+#[cfg(test)]
+mod faulty;
 pub mod fetch;
 pub mod fetch_session;
 mod free;

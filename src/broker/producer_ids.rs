@@ -100,6 +100,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::broker::faulty::{FAULTS, Fault, FaultyStore};
     use crate::store::memory::MemoryStore;
 
     #[tokio::test]
@@ -157,5 +158,23 @@ mod tests {
         store.commit(commit).await.expect("writes");
         let ids = ProducerIds::new(store);
         assert_eq!(ids.next().await, Err(CatalogError::ProducerIdsExhausted));
+    }
+
+    #[tokio::test]
+    async fn a_reservation_that_fails_gives_no_id_out_twice() {
+        for fault in FAULTS {
+            let store = FaultyStore::new();
+            let ids = ProducerIds::new(store.clone());
+            store.fail_after(0, fault);
+            let first = ids.next().await;
+            assert_eq!(first.is_err(), fault == Fault::Unavailable, "{fault:?}");
+            let mut seen: BTreeSet<i64> = first.iter().map(|id| id.0).collect();
+            for source in [ids, ProducerIds::new(store)] {
+                for _ in 0..3 {
+                    let ProducerId(id) = source.next().await.expect("reserves");
+                    assert!(seen.insert(id), "{fault:?}: {id} twice");
+                }
+            }
+        }
     }
 }

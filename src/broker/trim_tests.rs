@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::base::LeaderEpoch;
+use crate::broker::faulty::{FAULTS, FaultyStore};
 use crate::cluster::{CreateTopic, DeleteTopic};
 use crate::config::Config;
 use crate::log::{self, Page, RunEntry, RunKind};
@@ -32,7 +33,10 @@ struct Setup {
 impl Setup {
     /// A broker with topics `a` (partitions 0 and 1) and `b` (partition 2).
     async fn new() -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        Self::on(Arc::new(MemoryStore::new())).await
+    }
+
+    async fn on(store: Arc<dyn Store>) -> Self {
         let config = Arc::new(Config::default());
         let catalog = Catalog::load(store.clone(), config).await.expect("loads");
         let create = |name: &str, partitions| CreateTopic {
@@ -252,6 +256,34 @@ async fn a_trim_goes_on_after_a_restart() {
 
     assert!(!setup.trim().await);
     assert_eq!((setup.blobs().await, setup.rows().await), (vec![], (0, 0)));
+}
+
+/// Each commit of a trim fails in each way; whatever was done by then, the next round ends it.
+#[tokio::test]
+async fn a_trim_survives_a_failure_of_any_of_its_commits() {
+    for fault in FAULTS {
+        for passing in 0.. {
+            let faulty = FaultyStore::new();
+            let setup = Setup::on(faulty.clone()).await;
+            setup.append(0, 0, blob_size()).await;
+            setup.append(1, 0, blob_size()).await;
+            let kept = setup.append(2, 0, blob_size()).await;
+            setup.delete("a").await;
+            faulty.fail_after(passing, fault);
+            let failed = trim_all(setup.store.as_ref(), &setup.forgotten)
+                .await
+                .is_err();
+            let not_reached = faulty.call_off();
+            assert_eq!(failed, !not_reached, "{fault:?} after {passing}");
+            assert!(!setup.trim().await);
+            assert_eq!(setup.rows().await, (3, 0), "{fault:?} after {passing}");
+            assert_eq!(setup.blobs().await, [kept], "{fault:?} after {passing}");
+            if not_reached {
+                assert!(passing > 3, "the trim has several commits");
+                break;
+            }
+        }
+    }
 }
 
 #[test]
