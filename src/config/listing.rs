@@ -116,8 +116,15 @@ impl Config {
                         source,
                     });
                 }
-                if let Some(first) = def.synonyms.first() {
-                    synonyms.extend(self.broker_synonyms(first.name));
+                match def.synonyms.first() {
+                    Some(first) => synonyms.extend(self.broker_synonyms(first.name)),
+                    // Kafka lists a group's own default, but not a topic's.
+                    None if scope == Scope::Group => synonyms.push(ListedSynonym {
+                        name: def.name,
+                        value: def.default_value().shown(),
+                        source: Source::Default,
+                    }),
+                    None => {}
                 }
                 describe(def, &value, synonyms, false)
             })

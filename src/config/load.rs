@@ -242,21 +242,22 @@ impl Layers {
         Ok(environment.ignored)
     }
 
-    /// `broker.id` alone is `node.id`.
+    /// `node.id` and `broker.id` are one number: the one that is set sets the other.
     fn settle_node_id(&mut self) -> Result<(), LoadError> {
-        let older = self.config.get(keys::BROKER_ID);
-        if self.config.explicit("broker.id").is_none() || older < 0 {
-            return Ok(());
-        }
-        let newer = self.config.get(keys::NODE_ID);
-        if self.config.explicit("node.id").is_some() && newer != older {
-            return Err(LoadError::Contradiction {
+        let [newer, older] = ["node.id", "broker.id"].map(|name| {
+            let id = self.config.explicit(name)?.integer()?;
+            (id >= 0).then(|| (id.to_string(), self.origins[name].clone()))
+        });
+        match (newer, older) {
+            (None, None) => Ok(()),
+            (Some((id, origin)), None) => self.put("broker.id", &id, origin),
+            (None, Some((id, origin))) => self.put("node.id", &id, origin),
+            (Some((newer, _)), Some((older, _))) if newer == older => Ok(()),
+            (Some((newer, _)), Some((older, _))) => Err(LoadError::Contradiction {
                 reason: format!("node.id is {newer} and broker.id is {older}"),
                 hint: "set node.id only",
-            });
+            }),
         }
-        let origin = self.origins["broker.id"].clone();
-        self.put("node.id", &older.to_string(), origin)
     }
 }
 

@@ -7,6 +7,7 @@
 //! A lookup by key searches a small map: owners read what they need once, when they start, and never per request.
 
 mod arguments;
+mod check;
 mod def;
 mod document;
 mod environment;

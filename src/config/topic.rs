@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::def::{Def, Key, Scope, Synonym};
+use super::check::Refusal;
+use super::def::{Def, Key, Scope, Synonym, ValueType};
 use super::error::ConfigError;
 use super::keys::topic as keys;
 use super::value::{FromValue, Value};
@@ -145,15 +146,33 @@ pub(super) fn parse(
     };
     match Value::parse(def, text) {
         Ok(value) => Ok((def, value)),
-        Err(reason) => Err(ConfigError::Invalid {
-            name: name.to_owned(),
-            value: if def.is_sensitive() {
-                "[hidden]".to_owned()
-            } else {
-                text.trim().to_owned()
-            },
-            reason,
-        }),
+        Err(refusal) => Err(refused(def, text.trim(), refusal)),
+    }
+}
+
+/// The refusal as Kafka words it; a list is shown as Java shows one.
+fn refused(def: &Def, text: &str, refusal: Refusal) -> ConfigError {
+    let (value, reason) = match refusal {
+        Refusal::EmptyItem => {
+            return ConfigError::Conflict {
+                reason: format!("Configuration '{}' values must not be empty.", def.name),
+            };
+        }
+        Refusal::Item(item, reason) => (item, reason),
+        Refusal::Value(reason) if def.value_type == ValueType::List => {
+            let items: Vec<_> = text.split(',').map(str::trim).collect();
+            (format!("[{}]", items.join(", ")), reason)
+        }
+        Refusal::Value(reason) => (text.to_owned(), reason),
+    };
+    ConfigError::Invalid {
+        name: def.name.to_owned(),
+        value: if def.is_sensitive() {
+            "[hidden]".to_owned()
+        } else {
+            value
+        },
+        reason,
     }
 }
 

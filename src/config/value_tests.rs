@@ -47,11 +47,6 @@ fn topic_values_are_refused_in_kafkas_words() {
             "0",
             "Value must be between 1 and 9 or equal to -1",
         ),
-        (
-            "cleanup.policy",
-            "delete,shrink",
-            "String must be one of: compact, delete",
-        ),
     ];
     for (name, value, reason) in refusals {
         assert_eq!(
@@ -74,8 +69,25 @@ fn white_space_and_case_are_as_in_kafka() {
     ] {
         assert_eq!(topic(name, value), "ok", "{name}={value:?}");
     }
-    assert_ne!(topic("leader.replication.throttled.replicas", "0,1"), "ok");
-    assert_ne!(topic("cleanup.policy", "delete,delete"), "ok");
+}
+
+#[test]
+fn lists_are_refused_item_by_item() {
+    assert_eq!(
+        topic("cleanup.policy", "delete,shrink"),
+        "Invalid value shrink for configuration cleanup.policy: String must be one of: compact, delete"
+    );
+    assert_eq!(
+        topic("cleanup.policy", "delete,"),
+        "Configuration 'cleanup.policy' values must not be empty."
+    );
+    assert_eq!(
+        topic("leader.replication.throttled.replicas", "0,1"),
+        "Invalid value [0, 1] for configuration leader.replication.throttled.replicas: \
+         leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: \
+         [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+    );
+    assert_eq!(topic("cleanup.policy", "delete,delete"), "ok");
 }
 
 #[test]
@@ -86,6 +98,7 @@ fn share_groups_start_where_the_format_allows() {
         "by_duration:P3D",
         "by_duration:PT1H30M",
         "by_duration:PT0.5S",
+        "by_duration:p1dt2h",
     ] {
         assert!(
             validate_group("share.auto.offset.reset", good).is_ok(),
