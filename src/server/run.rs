@@ -21,6 +21,9 @@ use crate::store::{Store, StoreError};
 /// Threads that the runtime has at least: one that is busy must not keep the others' connections waiting.
 const WORKERS_MIN: usize = 2;
 
+/// Checkpoints' worth of rows that may wait in memory while the row store cannot be written.
+const OVERLAY_CHECKPOINTS: usize = 8;
+
 /// Why a broker did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -75,7 +78,9 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let ready_file = ReadyFile::new(config.get(keys::OTTLA_READY_FILE).map(PathBuf::from));
     let listeners = config.listeners()?.broker;
     ready_file.remove()?;
-    let store = open_store(&config)?;
+    let Some(store) = open_store(&config, &mut signals).await? else {
+        return Ok(());
+    };
     let started = start(Arc::clone(&config), Arc::clone(&store), listeners).await;
     let ended = match started {
         Ok(server) => until_stopped(server, &config, &ready_file, &mut signals).await,
@@ -85,31 +90,50 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     ended
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+/// Opens the store, or returns `None` when a signal came first: after a crash there may be much to read.
+async fn open_store(
+    config: &Arc<Config>,
+    signals: &mut Signals,
+) -> Result<Option<Arc<dyn Store>>, RunError> {
     if config.get(keys::OTTLA_STORE) == "memory" {
-        return Ok(Arc::new(MemoryStore::new()));
+        return Ok(Some(Arc::new(MemoryStore::new())));
     }
-    let store = LocalStore::open_folder(&config.data_folder(), local_options(config))?;
-    Ok(Arc::new(store))
+    let config = Arc::clone(config);
+    let opening = tokio::task::spawn_blocking(move || {
+        LocalStore::open_folder(&config.data_folder(), local_options(&config))
+    });
+    tokio::select! {
+        opened = opening => Ok(Some(Arc::new(opened.map_err(io::Error::from)??))),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping before the store is open");
+            Ok(None)
+        }
+    }
 }
 
+/// What the local engine is told.
 fn local_options(config: &Config) -> LocalOptions {
-    let size = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
-    let memory = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
-    let sync_interval_ms = config.get(keys::OTTLA_SYNC_INTERVAL_MS);
+    let defaults = LocalOptions::default();
+    let bytes = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
+    let overlay_bytes = config.get(keys::OTTLA_CHECKPOINT_OVERLAY_BYTES);
+    let overlay_bytes = usize::try_from(overlay_bytes).unwrap_or(usize::MAX);
+    let interval_ms = config.get(keys::OTTLA_SYNC_INTERVAL_MS);
     LocalOptions {
         node_id: config.get(keys::NODE_ID),
         durability: match config.get(keys::OTTLA_DURABILITY).as_str() {
             "os" => Durability::Os,
             _ => Durability::Fsync,
         },
-        os_sync_interval: Duration::from_millis(u64::try_from(sync_interval_ms).unwrap_or(0)),
-        segment_size: config.get(keys::OTTLA_JOURNAL_SEGMENT_BYTES).map(size),
-        checkpoint_overlay_bytes: memory(config.get(keys::OTTLA_CHECKPOINT_OVERLAY_BYTES)),
-        checkpoint_journal_bytes: size(config.get(keys::OTTLA_CHECKPOINT_JOURNAL_BYTES)),
-        snapshot_row_bytes_min: size(config.get(keys::OTTLA_SNAPSHOT_BYTES)),
-        sled_cache_bytes: size(config.get(keys::OTTLA_STORE_CACHE_BYTES)),
-        ..LocalOptions::default()
+        os_sync_interval: Duration::from_millis(u64::from(interval_ms.unsigned_abs())),
+        segment_size: config.get(keys::OTTLA_JOURNAL_SEGMENT_BYTES).map(bytes),
+        checkpoint_overlay_bytes: overlay_bytes,
+        checkpoint_journal_bytes: bytes(config.get(keys::OTTLA_CHECKPOINT_JOURNAL_BYTES)),
+        overlay_bytes_max: overlay_bytes
+            .saturating_mul(OVERLAY_CHECKPOINTS)
+            .max(defaults.overlay_bytes_max),
+        snapshot_row_bytes_min: bytes(config.get(keys::OTTLA_SNAPSHOT_BYTES)),
+        sled_cache_bytes: bytes(config.get(keys::OTTLA_STORE_CACHE_BYTES)),
+        ..defaults
     }
 }
 
@@ -136,9 +160,10 @@ async fn until_stopped(
     signals: &mut Signals,
 ) -> Result<(), RunError> {
     warn_beyond_loopback(&server);
-    ready_line(config, server.addresses())?;
     let written = ready_file.write(server.addresses());
     if written.is_ok() {
+        // A broker serves on where nobody reads what it prints.
+        let _ = ready_line(config, server.addresses());
         let signal = signals.next().await;
         tracing::info!(signal, connections = server.connections(), "stopping");
     }

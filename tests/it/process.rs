@@ -1,0 +1,193 @@
+//! The binary as a person or a script meets it: what it prints, which files it leaves, how it ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// The binary with these arguments, and none of this process's settings.
+fn ottla(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    for (name, _) in std::env::vars_os() {
+        let is_setting = |name: &str| name.starts_with("KAFKA_") || name.starts_with("OTTLA_");
+        if name.to_str().is_some_and(is_setting) {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).env_remove("CLUSTER_ID");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A broker that has printed its ready line.
+struct Running {
+    child: Child,
+    ready_line: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = ottla(arguments).spawn().expect("the binary starts");
+        let mut ready_line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        stdout.read_line(&mut ready_line).expect("it is read");
+        let running = Self { child, ready_line };
+        if running.ready_line.is_empty() {
+            panic!("not ready: {}", running.ended().1);
+        }
+        running
+    }
+
+    /// Where it listens, as the ready line says.
+    fn address(&self) -> String {
+        let (_, rest) = self.ready_line.split_once(" on ").expect("an address");
+        rest.split(',').next().expect("an address").to_owned()
+    }
+
+    fn stop(self, signal: Signal) -> (ExitStatus, String) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("it is there");
+        self.ended()
+    }
+
+    fn ended(mut self) -> (ExitStatus, String) {
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().expect("it is piped");
+        stderr.read_to_string(&mut log).expect("it is read");
+        (self.child.wait().expect("it ends"), log)
+    }
+}
+
+/// How a process ends that does not serve: exit code and what it says.
+fn failure(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = ottla(arguments).output().expect("the binary starts");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert!(output.stdout.is_empty(), "nothing is ready");
+    (output.status.code(), text)
+}
+
+fn path_in<'a>(folder: &'a TempDir, name: &str, keep: &'a mut String) -> &'a str {
+    *keep = folder.path().join(name).display().to_string();
+    keep
+}
+
+#[test]
+fn one_line_says_that_it_is_ready_and_a_file_says_where() {
+    let folder = TempDir::new().expect("a folder");
+    let (mut data, mut ready) = (String::new(), String::new());
+    let data = path_in(&folder, "data", &mut data);
+    let ready = path_in(&folder, "ready", &mut ready);
+    fs::write(ready, "of an earlier run").expect("it is written");
+    let running = Running::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        data,
+        "--ready-file",
+        ready,
+    ]);
+    let address = running.address();
+    assert_eq!(
+        running.ready_line,
+        format!(
+            "ottla {} is ready on {address}, data in {data}, durability fsync\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+    // Whoever has read the line finds the file.
+    let line = format!("{address}\n");
+    assert_eq!(fs::read_to_string(ready).expect("a ready file"), line);
+    let mut client = TcpStream::connect(address).expect("it listens");
+    let (status, log) = running.stop(Signal::TERM);
+    assert!(status.success(), "{log}");
+    assert!(!Path::new(ready).exists());
+    assert_eq!(client.read(&mut [0; 1]).expect("closed, not cut"), 0);
+}
+
+#[test]
+fn sigint_stops_it_and_dev_keeps_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let mut command = Running::start(&["--dev"]);
+    assert!(command.ready_line.ends_with(", data in memory only\n"));
+    assert!(command.child.try_wait().expect("it runs").is_none());
+    let (status, log) = command.stop(Signal::INT);
+    assert!(status.success(), "{log}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_wrong_setting_ends_with_2_and_advice() {
+    let (code, text) = failure(&["--set", "num.partition=3"]);
+    assert_eq!(code, Some(2));
+    assert_eq!(
+        text,
+        "error: --set: unknown key `num.partition`\nhint: did you mean `num.partitions`?\n"
+    );
+    assert_eq!(failure(&["--no-such-flag"]).0, Some(2));
+    let (code, text) = failure(&["--config", "/no/such/file"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        text.contains("/no/such/file") && text.contains("\nhint: "),
+        "{text}"
+    );
+    let (code, text) = failure(&["--dev", "--log", "ottla=loud"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        text.contains("`ottla=loud`") && text.contains("\nhint: "),
+        "{text}"
+    );
+    let (code, text) = failure(&["--dev", "--ready-file", "/no/such/folder/ready"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("/no/such/folder/ready"), "{text}");
+}
+
+#[test]
+fn a_port_in_use_ends_with_3_and_advice() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let (code, text) = failure(&["--store", "memory", "--listen", &address]);
+    assert_eq!(code, Some(3));
+    assert!(
+        text.contains(&format!("`{address}` is in use\nhint: ")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_ends_with_4_and_advice() {
+    let folder = TempDir::new().expect("a folder");
+    let mut data = String::new();
+    let data = path_in(&folder, "data", &mut data);
+    let arguments = ["--listen", "127.0.0.1:0", "--data", data];
+    let running = Running::start(&arguments);
+    let (code, text) = failure(&arguments);
+    assert_eq!(code, Some(4));
+    assert!(
+        text.contains(data) && text.contains("in use by another process"),
+        "{text}"
+    );
+    running.stop(Signal::TERM);
+
+    let (code, text) = failure(&[&arguments[..], &["--node-id", "7"]].concat());
+    assert_eq!(code, Some(4));
+    assert!(text.contains("node 1, not 7"), "{text}");
+
+    let mut file = String::new();
+    let file = path_in(&folder, "file", &mut file);
+    fs::write(file, "").expect("it is written");
+    let (code, text) = failure(&["--listen", "127.0.0.1:0", "--data", file]);
+    assert_eq!(code, Some(4));
+    assert!(text.contains(file), "{text}");
+}
+
+#[test]
+fn listening_for_everyone_is_warned_of_once() {
+    let running = Running::start(&["--dev", "--listen", "0.0.0.0:0"]);
+    let (_, log) = running.stop(Signal::TERM);
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("TLS and SASL are not there yet"), "{log}");
+}
