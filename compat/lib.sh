@@ -37,7 +37,7 @@ start_broker() {
         (cd "$project" && cargo build --quiet --bin ottla) || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
         binary=${CARGO_TARGET_DIR:-$project/target}/debug/ottla
     fi
-    "$binary" --listen 127.0.0.1:0 --store memory --partitions 1 --ready-file "$work/ready" >"$work/ottla.log" 2>&1 &
+    "$binary" --listen 127.0.0.1:0 --data "$work/data" --partitions 1 --ready-file "$work/ready" >"$work/ottla.log" 2>&1 &
     broker_pid=$!
     for _ in $(seq 200); do
         if [ -s "$work/ready" ]; then

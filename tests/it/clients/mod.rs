@@ -11,10 +11,11 @@
 mod node;
 mod produce;
 mod records;
+mod restart;
 mod stalled;
 mod topics;
 
-pub(crate) use node::node;
+pub(crate) use node::{Node, node};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
@@ -223,7 +225,14 @@ pub(crate) fn take(consumer: &BaseConsumer, count: usize) -> Vec<Found> {
         let Some(message) = consumer.poll(Duration::from_millis(100)) else {
             continue;
         };
-        let message = message.expect("polling works");
+        let message = match message {
+            Ok(message) => message,
+            // A lost connection is told once and mended by the client.
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+            )) => continue,
+            Err(error) => panic!("polling: {error}"),
+        };
         let headers = message.headers().map(|headers| {
             let pairs = headers
                 .iter()

@@ -1,42 +1,52 @@
 //! The broker that a test talks to: the binary as users start it, on a port of its own.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::PATIENCE;
 
-/// A running broker; it is killed when the test ends.
+/// A running broker; it is killed when the test ends without stopping it.
 pub(crate) struct Node {
     address: String,
     /// `None` for a broker that is there already.
     child: Option<Child>,
-    /// Holds the ready file and the log.
-    _folder: Option<TempDir>,
+    /// What it writes into; they go when it has.
+    folders: Vec<TempDir>,
 }
 
-/// A fresh broker that keeps everything in memory, or the one that OTTLA_IT_BOOTSTRAP names.
+/// A fresh broker with a data folder of its own, or the one that OTTLA_IT_BOOTSTRAP names.
 pub(crate) fn node() -> Node {
     match std::env::var("OTTLA_IT_BOOTSTRAP") {
         Ok(address) => Node {
             address,
             child: None,
-            _folder: None,
+            folders: Vec::new(),
         },
-        Err(_) => Node::start("127.0.0.1:0", |command| command.args(["--store", "memory"])),
+        Err(_) => {
+            let folder = tempfile::tempdir().unwrap();
+            let mut node = Node::on_disk(&folder.path().join("data"), None);
+            node.folders.push(folder);
+            node
+        }
     }
 }
 
 impl Node {
-    fn start(listen: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> Node {
+    /// A broker with its data in `data`; the same `port` again lets clients of an earlier one go on.
+    pub(crate) fn on_disk(data: &Path, port: Option<u16>) -> Node {
         let folder = tempfile::tempdir().unwrap();
+        let listen = format!("127.0.0.1:{}", port.unwrap_or(0));
         let (ready, log) = (folder.path().join("ready"), folder.path().join("log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
         command
-            .args(["--listen", listen, "--ready-file"])
+            .args(["--listen", &listen, "--data"])
+            .arg(data)
+            .arg("--ready-file")
             .arg(&ready);
-        set(&mut command);
         let out = std::fs::File::create(&log).unwrap();
         command
             .stdin(Stdio::null())
@@ -59,12 +69,16 @@ impl Node {
         Node {
             address: at[at.find("127.0.0.1:").unwrap()..].to_owned(),
             child: Some(child),
-            _folder: Some(folder),
+            folders: vec![folder],
         }
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// What a change's answer has said is seen at once; a broker that is there already may be one that lags.
@@ -79,6 +93,19 @@ impl Node {
         while !seen() {
             assert!(Instant::now() < deadline, "the broker does not show {what}");
             std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = i32::try_from(child.id())
+                .ok()
+                .and_then(Pid::from_raw)
+                .unwrap();
+            kill_process(pid, Signal::TERM).unwrap();
+            let status = child.wait().unwrap();
+            assert!(status.success(), "the broker ended with {status}");
         }
     }
 }
