@@ -6,7 +6,7 @@ use super::frame::Point;
 use super::locks::lock;
 use super::marks::{self, CheckpointMark, Dirty};
 use super::overlay::{Entry, Frozen};
-use super::rows::BATCH_ROWS;
+use super::rows::{BATCH_ROWS, Instance, RowsFailure};
 use super::shared::Shared;
 
 /// What sled is known to hold.
@@ -27,6 +27,15 @@ pub(super) enum Unfinished {
     /// sled or the disk failed; the frozen layer stays in memory.
     #[error("{0}")]
     Failed(String),
+    /// Stored bytes that are needed are not what was written.
+    #[error("damage at {place}: {reason}")]
+    Damaged { place: String, reason: String },
+}
+
+impl From<RowsFailure> for Unfinished {
+    fn from(failure: RowsFailure) -> Self {
+        Unfinished::Failed(failure.0)
+    }
 }
 
 impl Shared {
@@ -62,11 +71,10 @@ impl Shared {
         let (frame, rows) = (frozen.point.frame, frozen.layer.rows.len());
         tracing::debug!(frame, rows, "checkpoint begins");
         let mut held = self.held();
+        let mut fresh = None;
         if self.rows.is_empty() {
             held.instance += 1;
-            self.rows
-                .create(held.instance)
-                .map_err(|failure| Unfinished::Failed(failure.0))?;
+            fresh = Some(self.rows.create(held.instance)?);
         }
         self.mark(held, Some(frozen.point.frame))?;
         while frozen.has_readers() {
@@ -76,18 +84,25 @@ impl Shared {
         for (key, entry) in &frozen.layer.rows {
             batch.push((key, entry));
             if batch.len() == BATCH_ROWS {
-                self.move_rows(&mut batch)?;
+                self.move_rows(fresh.as_ref(), &mut batch)?;
             }
         }
-        self.move_rows(&mut batch)?;
+        self.move_rows(fresh.as_ref(), &mut batch)?;
         held.point = frozen.point;
-        self.settle_rows(held)?;
+        match fresh {
+            Some(fresh) => self.publish_rows(fresh, held)?,
+            None => self.settle_rows(held)?,
+        }
         self.overlay.drop_frozen();
         tracing::debug!(frame, rows, "checkpoint done");
         Ok(())
     }
 
-    fn move_rows(&self, batch: &mut Vec<(&[u8], &Entry)>) -> Result<(), Unfinished> {
+    fn move_rows(
+        &self,
+        fresh: Option<&Instance>,
+        batch: &mut Vec<(&[u8], &Entry)>,
+    ) -> Result<(), Unfinished> {
         if self.bell.is_stopped() {
             return Err(Unfinished::Stopped);
         }
@@ -95,15 +110,25 @@ impl Shared {
             .iter()
             .map(|(key, entry)| (*key, entry.version, entry.value.as_deref()))
             .collect();
-        let written = self.rows.write(&changes);
+        match fresh {
+            Some(fresh) => fresh.write(&changes)?,
+            None => self.rows.with_instance(|rows| rows.write(&changes))?,
+        }
         batch.clear();
-        written.map_err(|failure| Unfinished::Failed(failure.0))
+        Ok(())
+    }
+
+    /// Lets a new instance be read once it is durable, and marks it clean.
+    pub(super) fn publish_rows(&self, fresh: Instance, held: Held) -> Result<(), Unfinished> {
+        fresh.settle(held.point.frame)?;
+        self.rows.publish(fresh);
+        self.mark(held, None)
     }
 
     /// Makes what sled holds durable, and marks it clean.
     pub(super) fn settle_rows(&self, held: Held) -> Result<(), Unfinished> {
-        let settled = self.rows.settle(held.point.frame);
-        settled.map_err(|failure| Unfinished::Failed(failure.0))?;
+        let frame = held.point.frame;
+        self.rows.with_instance(|rows| rows.settle(frame))?;
         self.mark(held, None)
     }
 }

@@ -158,8 +158,7 @@ impl Writer {
         self.shared.segments.pool.shrink();
         let room = self.active.header.size.saturating_sub(self.point.position);
         if self.must_leave || room < 2 * self.active.alignment() {
-            // The next frame vouches.
-            return Ok(());
+            return self.mark_run();
         }
         self.write(Assembly::new(self.number))?;
         self.unvouched_since = None;
@@ -462,7 +461,8 @@ impl Writer {
         assembly.number = self.number;
         let header = self.write(assembly)?;
         if std::mem::take(&mut self.resumed) {
-            self.mark_resumed()?;
+            // Nothing else names the new segment: its header could be damaged unseen.
+            self.mark_run()?;
         }
         let rows_only = closed.iter().filter(|(_, row)| row.body == 0);
         let rows_only: Vec<u64> = rows_only.map(|(generation, _)| *generation).collect();
@@ -478,9 +478,8 @@ impl Writer {
         Ok(header)
     }
 
-    /// After a cut nothing else names the new segment: the run mark vouches for its first frame, so that its header
-    /// cannot be damaged unseen.
-    fn mark_resumed(&mut self) -> Result<(), String> {
+    /// Lets the run mark vouch for everything that was written.
+    fn mark_run(&mut self) -> Result<(), String> {
         self.sync()?;
         let mark = RunMark {
             point: self.point,

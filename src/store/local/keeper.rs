@@ -49,9 +49,9 @@ impl Keeper {
             match self.work() {
                 Ok(()) => self.failing = false,
                 Err(Unfinished::Stopped) => continue,
-                Err(Unfinished::Failed(reason)) => {
+                Err(error) => {
                     if !self.failing {
-                        tracing::warn!(reason, "rows stay in memory and in the journal for now");
+                        tracing::warn!(%error, "rows stay in memory and in the journal for now");
                     }
                     self.failing = true;
                     again = Some(AGAIN_AFTER);

@@ -62,6 +62,8 @@ struct Replay<'a> {
     segments: &'a BTreeMap<u64, Arc<Segment>>,
     vouched: Vouched,
     point: Point,
+    /// Behind the last frame that the sink has.
+    taken: Point,
     /// The frame after which to stop.
     until: u64,
     /// The last frame that is known to have been synced.
@@ -88,6 +90,7 @@ pub(super) fn replay(
         segments,
         vouched,
         point,
+        taken: point,
         until: u64::MAX,
         synced: vouched.frame,
         number_max: vouched.frame.max(point.frame),
@@ -130,6 +133,7 @@ pub(super) fn walk(
             by: "the engine",
         },
         point,
+        taken: point,
         until,
         synced: until,
         number_max: until,
@@ -240,6 +244,7 @@ impl Replay<'_> {
             }
             if let Some(first) = self.pending.pop_front() {
                 (self.sink)(&first.head, &first.rows, first.after)?;
+                self.taken = first.after;
             }
         }
         Ok(())
@@ -290,7 +295,6 @@ impl Replay<'_> {
     /// first that is not whole. Tells how many there are.
     fn settle(&mut self, torn: &mut Vec<Torn>) -> Result<usize, OpenError> {
         let mut sound = Vec::new();
-        let mut before = None;
         for pending in std::mem::take(&mut self.pending) {
             let Pending { segment, head, .. } = &pending;
             let position = head.header.position;
@@ -302,10 +306,10 @@ impl Replay<'_> {
                     segment: Arc::clone(segment),
                     position,
                 });
-                self.point = before.unwrap_or_else(|| point_before(&head.header));
+                self.point = self.taken;
                 break;
             }
-            before = Some(pending.after);
+            self.taken = pending.after;
             sound.push(pending);
         }
         let frames: Vec<_> = sound
@@ -317,18 +321,6 @@ impl Replay<'_> {
             (self.sink)(&pending.head, &pending.rows, pending.after)?;
         }
         Ok(sound.len())
-    }
-}
-
-/// The point at which a frame was put, by what its header says.
-fn point_before(header: &FrameHeader) -> Point {
-    Point {
-        frame: header.previous,
-        crc: header.previous_crc,
-        generation: header.generation,
-        position: header.position,
-        rows_before: header.rows_before,
-        body_before: header.body_before,
     }
 }
 

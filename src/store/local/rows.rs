@@ -53,11 +53,43 @@ pub(super) struct Rows {
 enum State {
     /// There are no rows and no instance: a young folder needs no sled.
     Empty,
-    Ready {
-        tree: sled::Db,
-        folder: PathBuf,
-    },
+    Ready(Instance),
     Failed(RowsFailure),
+}
+
+/// One sled.
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    tree: sled::Db,
+    folder: PathBuf,
+}
+
+impl Instance {
+    /// Writes rows, at most [`BATCH_ROWS`] of them.
+    pub(super) fn write(&self, changes: &[RowChange<'_>]) -> Result<(), RowsFailure> {
+        debug_assert!(changes.len() <= BATCH_ROWS, "batches are bounded");
+        let mut batch = sled::Batch::default();
+        for (key, version, value) in changes {
+            match value {
+                None => batch.remove(*key),
+                Some(value) => batch.insert(*key, pack(key, *version, value)),
+            }
+        }
+        guarded(|| self.tree.apply_batch(batch))
+    }
+
+    /// Notes inside sled that it holds everything up to `frame`, and makes it all durable: sled's own flush is no
+    /// barrier against a power cut, so its files and folders are synced here.
+    pub(super) fn settle(&self, frame: u64) -> Result<(), RowsFailure> {
+        guarded(|| {
+            self.tree.insert(INNER_KEY, &frame.to_be_bytes())?;
+            self.tree.flush()
+        })?;
+        let parent = self.folder.parent().unwrap_or(&self.folder);
+        let synced = sync_tree(&self.folder).and_then(|()| File::open(parent)?.sync_all());
+        let place = self.folder.display();
+        synced.map_err(|error| RowsFailure(format!("sync of {place}: {error}")))
+    }
 }
 
 impl Rows {
@@ -99,18 +131,21 @@ impl Rows {
         if !folder.is_dir() {
             return Err(RowsFailure(format!("no folder {}", folder.display())));
         }
-        self.start(folder)?;
-        let inner = self.on_instance(|tree| tree.get(INNER_KEY))?;
+        let instance = self.start(folder)?;
+        let inner = guarded(|| instance.tree.get(INNER_KEY))?;
+        self.publish(instance);
         Ok(inner.and_then(|inner| Fields(&inner).u64()))
     }
 
-    /// Makes a new, empty instance and removes all others.
-    pub(super) fn create(&self, id: u64) -> Result<(), RowsFailure> {
-        // The old instance is let go first: it may hold much memory.
-        *write(&self.state) = State::Failed(RowsFailure("being made anew".to_owned()));
+    /// Makes a new, empty instance and removes all others. Nobody reads from it before it is published: where there
+    /// were no rows there are none until then, else readers are refused.
+    pub(super) fn create(&self, id: u64) -> Result<Instance, RowsFailure> {
+        if !self.is_empty() {
+            // The old instance is let go first: it may hold much memory.
+            *write(&self.state) = State::Failed(RowsFailure("being made anew".to_owned()));
+        }
         let failed = |error: io::Error| RowsFailure(error.to_string());
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        let mine = self.instance(id);
         for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
@@ -121,23 +156,27 @@ impl Rows {
                 tracing::warn!(path = %path.display(), %error, "old row cache could not be removed");
             }
         }
-        self.start(mine)
+        self.start(self.instance(id))
     }
 
-    fn start(&self, folder: PathBuf) -> Result<(), RowsFailure> {
+    /// Lets everybody read from an instance that holds all it should.
+    pub(super) fn publish(&self, instance: Instance) {
+        *write(&self.state) = State::Ready(instance);
+    }
+
+    fn start(&self, folder: PathBuf) -> Result<Instance, RowsFailure> {
         let config = sled::Config::new()
             .path(&folder)
             .cache_capacity(self.cache_bytes)
             .flush_every_ms(None);
         let tree = guarded(|| config.open())?;
-        *write(&self.state) = State::Ready { tree, folder };
-        Ok(())
+        Ok(Instance { tree, folder })
     }
 
     /// Why sled is of no use, if so.
     pub(super) fn failure(&self) -> Option<RowsFailure> {
         match &*read(&self.state) {
-            State::Empty | State::Ready { .. } => None,
+            State::Empty | State::Ready(_) => None,
             State::Failed(failure) => Some(failure.clone()),
         }
     }
@@ -147,28 +186,17 @@ impl Rows {
         &self,
         act: impl FnOnce(&sled::Db) -> sled::Result<T>,
     ) -> Result<Option<T>, RowsFailure> {
-        let tree = match &*read(&self.state) {
-            State::Empty => return Ok(None),
-            State::Ready { tree, .. } => tree.clone(),
-            State::Failed(failure) => return Err(failure.clone()),
-        };
-        let done = guarded(|| act(&tree)).inspect_err(|failure| self.fail(failure));
-        done.map(Some)
-    }
-
-    /// Does something that needs an instance.
-    fn on_instance<T>(
-        &self,
-        act: impl FnOnce(&sled::Db) -> sled::Result<T>,
-    ) -> Result<T, RowsFailure> {
-        let none = || RowsFailure("there is no instance".to_owned());
-        self.on(act)?.ok_or_else(none)
+        if self.is_empty() {
+            return Ok(None);
+        }
+        self.with_instance(|instance| guarded(|| act(&instance.tree)))
+            .map(Some)
     }
 
     /// Takes sled out of service.
     fn fail(&self, failure: &RowsFailure) {
         let mut state = write(&self.state);
-        if matches!(*state, State::Ready { .. }) {
+        if matches!(*state, State::Ready(_)) {
             tracing::error!(%failure, "the row cache failed and will be made anew");
             *state = State::Failed(failure.clone());
             self.bell.ring();
@@ -231,37 +259,17 @@ impl Rows {
         }
     }
 
-    /// Writes rows, at most [`BATCH_ROWS`] of them.
-    pub(super) fn write(&self, changes: &[RowChange<'_>]) -> Result<(), RowsFailure> {
-        debug_assert!(changes.len() <= BATCH_ROWS, "batches are bounded");
-        let mut batch = sled::Batch::default();
-        for (key, version, value) in changes {
-            match value {
-                None => batch.remove(*key),
-                Some(value) => batch.insert(*key, pack(key, *version, value)),
-            }
-        }
-        self.on_instance(|tree| tree.apply_batch(batch))
-    }
-
-    /// Notes inside sled that it holds everything up to `frame`, and makes it all durable: sled's own flush is no
-    /// barrier against a power cut, so its files and folders are synced here.
-    pub(super) fn settle(&self, frame: u64) -> Result<(), RowsFailure> {
-        self.on_instance(|tree| {
-            tree.insert(INNER_KEY, &frame.to_be_bytes())?;
-            tree.flush()
-        })?;
-        let folder = match &*read(&self.state) {
-            State::Ready { folder, .. } => folder.clone(),
-            State::Empty => return Ok(()),
+    /// Does something with the instance in use; what fails takes it out of service.
+    pub(super) fn with_instance<T>(
+        &self,
+        act: impl FnOnce(&Instance) -> Result<T, RowsFailure>,
+    ) -> Result<T, RowsFailure> {
+        let instance = match &*read(&self.state) {
+            State::Empty => return Err(RowsFailure("there is no instance".to_owned())),
+            State::Ready(instance) => instance.clone(),
             State::Failed(failure) => return Err(failure.clone()),
         };
-        let synced = sync_tree(&folder).and_then(|()| File::open(&self.folder)?.sync_all());
-        synced.map_err(|error| {
-            let failure = RowsFailure(format!("sync of {}: {error}", folder.display()));
-            self.fail(&failure);
-            failure
-        })
+        act(&instance).inspect_err(|failure| self.fail(failure))
     }
 }
 

@@ -82,7 +82,10 @@ pub(super) fn remove_old(disk: &Arc<dyn Disk>, names: &[String], newest: &Snapsh
 
 impl From<SortedError> for Unfinished {
     fn from(error: SortedError) -> Self {
-        Unfinished::Failed(error.to_string())
+        match error {
+            SortedError::Io(error) => error.into(),
+            SortedError::Damaged { place, reason } => Unfinished::Damaged { place, reason },
+        }
     }
 }
 
@@ -94,7 +97,10 @@ impl From<std::io::Error> for Unfinished {
 
 impl From<OpenError> for Unfinished {
     fn from(error: OpenError) -> Self {
-        Unfinished::Failed(error.to_string())
+        match error {
+            OpenError::Corrupt { place, reason } => Unfinished::Damaged { place, reason },
+            other => Unfinished::Failed(other.to_string()),
+        }
     }
 }
 
@@ -146,9 +152,8 @@ impl Shared {
         let Some(snapshot) = lock(&self.snapshot).clone() else {
             return Ok(());
         };
-        let failed = |failure: super::rows::RowsFailure| Unfinished::Failed(failure.0);
         let instance = self.held().instance.max(self.rows.greatest_instance()) + 1;
-        self.rows.create(instance).map_err(failed)?;
+        let fresh = self.rows.create(instance)?;
         let (mut reader, point) = SortedReader::open(&self.disk, &snapshot.name, self.store_id)?;
         let mut progress = Progress::new();
         let mut batch = Vec::with_capacity(BATCH_ROWS);
@@ -164,7 +169,7 @@ impl Shared {
                     .iter()
                     .map(|(key, row)| (&key[..], row.version, Some(&row.value[..])))
                     .collect();
-                self.rows.write(&changes).map_err(failed)?;
+                fresh.write(&changes)?;
                 batch.clear();
             }
             if is_last {
@@ -172,7 +177,7 @@ impl Shared {
             }
             progress.step("row cache is being made anew from the snapshot");
         }
-        self.settle_rows(Held { instance, point })?;
+        self.publish_rows(fresh, Held { instance, point })?;
         let (rows, frame) = (progress.rows, point.frame);
         tracing::info!(rows, frame, "row cache made anew from the snapshot");
         Ok(())

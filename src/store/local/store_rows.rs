@@ -31,10 +31,13 @@ pub(super) struct Replayer<'a> {
     pub(super) shared: &'a Shared,
 }
 
-fn failed(unfinished: &Unfinished) -> OpenError {
-    OpenError::Io {
-        place: "the row cache".to_owned(),
-        source: std::io::Error::other(unfinished.to_string()),
+fn failed(unfinished: Unfinished) -> OpenError {
+    match unfinished {
+        Unfinished::Damaged { place, reason } => OpenError::Corrupt { place, reason },
+        other => OpenError::Io {
+            place: "the row cache".to_owned(),
+            source: std::io::Error::other(other.to_string()),
+        },
     }
 }
 
@@ -60,9 +63,7 @@ impl Replayer<'_> {
         shared.rows.forget();
         *lock(&shared.held) = Held { instance, point };
         if point.frame > 0 {
-            shared
-                .load_snapshot()
-                .map_err(|unfinished| failed(&unfinished))?;
+            shared.load_snapshot().map_err(failed)?;
         }
         Ok((point, Trust::Exact))
     }
@@ -123,7 +124,7 @@ impl Replayer<'_> {
         let mut changes = Vec::new();
         for op in Ops::new(rows) {
             let base = self.base_of(&op, number, trust);
-            let base = base.map_err(|failure| failed(&Unfinished::Failed(failure.0)))?;
+            let base = base.map_err(|failure| failed(failure.into()))?;
             if let Some(base) = base {
                 changes.push((op, base));
             }
@@ -141,7 +142,7 @@ impl Replayer<'_> {
         {
             // Only frames that are durable come here.
             let moved = shared.checkpoint(&frozen);
-            moved.map_err(|unfinished| failed(&unfinished))?;
+            moved.map_err(failed)?;
         }
         Ok(())
     }
