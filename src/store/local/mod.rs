@@ -80,12 +80,16 @@ impl LocalStore {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "whoever opens a store gives the disk away"
+    )]
     pub fn open(
         options: LocalOptions,
         disk: Arc<dyn Disk>,
         sled_folder: PathBuf,
     ) -> Result<Self, OpenError> {
-        let (shared, start) = open::open(options, disk, sled_folder)?;
+        let (shared, start) = open::open(options, &disk, sled_folder)?;
         let store = Self {
             shared: Arc::clone(&shared),
             threads: Mutex::default(),

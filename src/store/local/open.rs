@@ -37,12 +37,12 @@ struct Found {
 /// Opens the folder behind `disk`, makes it where it is empty.
 pub(super) fn open(
     options: LocalOptions,
-    disk: Arc<dyn Disk>,
+    disk: &Arc<dyn Disk>,
     sled_folder: PathBuf,
 ) -> Result<(Arc<Shared>, Start), OpenError> {
     let names = disk.list().map_err(OpenError::io("data folder"))?;
     let mut rng = options.seed.map_or_else(Rng::from_entropy, Rng::seeded);
-    let Some(meta) = Meta::read(&disk)? else {
+    let Some(meta) = Meta::read(disk)? else {
         return make(options, disk, sled_folder, &names, rng);
     };
     if meta.node_id != options.node_id {
@@ -57,11 +57,11 @@ pub(super) fn open(
     }
     // Salts must differ from those of earlier runs, whatever the seed.
     let rng = Rng::seeded(rng.next_u64() ^ to_u64(names.len()));
-    let shared = share(options, &disk, sled_folder, &meta, rng);
+    let shared = share(options, disk, sled_folder, &meta, rng);
     let found = find(&shared.segments.files, &names, &meta)?;
-    let newest = snapshot::find(&disk, &names, meta.store_id)?;
+    let newest = snapshot::find(disk, &names, meta.store_id)?;
     if let Some(newest) = &newest {
-        snapshot::remove_old(&disk, &names, newest);
+        snapshot::remove_old(disk, &names, newest);
     }
     *lock(&shared.snapshot) = newest;
     let start = recover(&shared, found, &names)?;
@@ -88,7 +88,7 @@ fn share(
 /// Makes a folder: the first segment, and last of all the meta file.
 fn make(
     options: LocalOptions,
-    disk: Arc<dyn Disk>,
+    disk: &Arc<dyn Disk>,
     sled_folder: PathBuf,
     names: &[String],
     mut rng: Rng,
@@ -101,7 +101,7 @@ fn make(
             .segment_size
             .unwrap_or_else(|| LocalOptions::segment_size_for(total)),
     };
-    let shared = share(options, &disk, sled_folder, &meta, rng);
+    let shared = share(options, disk, sled_folder, &meta, rng);
     clear(&shared.segments.files, names)?;
     let made = shared.segments.next(0, super::segments::Purpose::Data);
     let (segment, _) = made.map_err(|error| OpenError::Io {
@@ -111,7 +111,7 @@ fn make(
     let active = Arc::new(segment);
     shared.segments.install(Arc::clone(&active));
     shared.active.store(active.generation(), Ordering::Release);
-    meta.write(&disk)?;
+    meta.write(disk)?;
     let point = Point::start(active.header.first_position());
     let segment_bytes = meta.segment_size;
     tracing::info!(segment_bytes, "new data folder made");

@@ -52,7 +52,7 @@ fn body(seed: u64, size: usize) -> Bytes {
 async fn done(store: &LocalStore, commit: Commit) -> Version {
     match store.commit(commit).await.unwrap() {
         Outcome::Done { version, .. } => version,
-        conflict => panic!("{conflict:?}"),
+        conflict @ Outcome::Conflict(_) => panic!("{conflict:?}"),
     }
 }
 
@@ -261,7 +261,7 @@ fn dead_segments_are_used_again() {
             }
             store.delete(&dead).await.unwrap();
             for name in dead {
-                let missing = store.read(name, &[0..1]).await;
+                let missing = store.read(name, std::slice::from_ref(&(0..1))).await;
                 assert_eq!(missing, Err(StoreError::Missing(name)));
             }
             eventually("recycling", || !store.shared.segments.has_dead(u64::MAX));
