@@ -1,6 +1,7 @@
 //! Tests over the table: every key is declared once and well.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::def::{Def, Effect, Literal, Scope};
 use super::value::Value;
@@ -205,4 +206,42 @@ fn listings_name_source_synonyms_and_type() {
         .unwrap();
     assert!(partitions.is_read_only && partitions.value.as_deref() == Some("1"));
     assert!(!format!("{config:?}").contains("pst"));
+}
+
+/// All of the library's code, without the table and the tests.
+fn code() -> String {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut code = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && name != "keys" {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                code.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    code
+}
+
+#[test]
+fn a_broker_key_that_is_honoured_is_read_somewhere() {
+    let code = code();
+    let topics = keys::all(Scope::Topic).iter();
+    let behind_topics: Vec<_> = topics
+        .flat_map(|def| def.synonyms.iter().map(|synonym| synonym.name))
+        .collect();
+    let unread: Vec<_> = keys::all(Scope::Broker)
+        .iter()
+        .filter(|def| def.effect == Effect::Honoured)
+        .map(|def| def.name)
+        .filter(|name| !behind_topics.contains(name) && !code.contains(&format!("\"{name}\"")))
+        .filter(|name| !code.contains(&format!("keys::{}", name.replace('.', "_").to_uppercase())))
+        .collect();
+    assert!(
+        unread.is_empty(),
+        "nothing reads {unread:?}: say Later or WithoutMeaning"
+    );
 }

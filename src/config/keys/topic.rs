@@ -11,16 +11,16 @@ declare! { TOPIC_KEYS: Topic;
     CLEANUP_POLICY: list "cleanup.policy" = "delete", EachOf(&["compact", "delete"]), ClusterWide, Later,
         from [same("log.cleanup.policy")],
         "What happens to old records: delete, compact, both, or none when empty.";
-    COMPRESSION_GZIP_LEVEL: int "compression.gzip.level" = -1, LevelOrDefault(1, 9), ClusterWide, Later,
+    COMPRESSION_GZIP_LEVEL: int "compression.gzip.level" = -1, LevelOrDefault(1, 9), ClusterWide, Honoured,
         from [same("compression.gzip.level")],
         "The level when compression.type is gzip; -1 for the codec's own default.";
-    COMPRESSION_LZ4_LEVEL: int "compression.lz4.level" = 9, Between(1, 17), ClusterWide, Later,
+    COMPRESSION_LZ4_LEVEL: int "compression.lz4.level" = 9, Between(1, 17), ClusterWide, WithoutMeaning,
         from [same("compression.lz4.level")],
-        "The level when compression.type is lz4.";
-    COMPRESSION_TYPE: string "compression.type" = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ClusterWide, Later,
+        "The level when compression.type is lz4; here LZ4 has one level.";
+    COMPRESSION_TYPE: string "compression.type" = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ClusterWide, Honoured,
         from [same("compression.type")],
         "The compression of stored batches; producer keeps what the producer chose.";
-    COMPRESSION_ZSTD_LEVEL: int "compression.zstd.level" = 3, Between(-131_072, 22), ClusterWide, Later,
+    COMPRESSION_ZSTD_LEVEL: int "compression.zstd.level" = 3, Between(-131_072, 22), ClusterWide, Honoured,
         from [same("compression.zstd.level")],
         "The level when compression.type is zstd.";
     DELETE_RETENTION_MS: long "delete.retention.ms" = 86_400_000, AtLeast(0), ClusterWide, Later,
@@ -73,9 +73,9 @@ declare! { TOPIC_KEYS: Topic;
     MIN_COMPACTION_LAG_MS: long "min.compaction.lag.ms" = 0, AtLeast(0), ClusterWide, Later,
         from [same("log.cleaner.min.compaction.lag.ms")],
         "The shortest time that a record stays uncompacted.";
-    MIN_INSYNC_REPLICAS: int "min.insync.replicas" = 1, AtLeast(1), ClusterWide, Honoured,
+    MIN_INSYNC_REPLICAS: int "min.insync.replicas" = 1, AtLeast(1), ClusterWide, WithoutMeaning,
         from [same("min.insync.replicas")],
-        "In-sync replicas that a write with acks=all needs.";
+        "In-sync replicas that a write with acks=all needs; here a write needs the store, which is one.";
     PREALLOCATE: boolean "preallocate" = false, Any, ClusterWide, WithoutMeaning,
         from [same("log.preallocate")],
         "Whether Kafka allocates its segment files ahead.";

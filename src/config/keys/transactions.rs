@@ -13,7 +13,7 @@ declare! { TRANSACTIONS_KEYS: Broker;
     PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS: int "producer.id.expiration.check.interval.ms" = 600_000,
         AtLeast(1), ReadOnly, Internal,
         "How often Kafka looks for producers that may be forgotten.";
-    PRODUCER_ID_EXPIRATION_MS: int "producer.id.expiration.ms" = 86_400_000, AtLeast(1), ClusterWide, Later,
+    PRODUCER_ID_EXPIRATION_MS: int "producer.id.expiration.ms" = 86_400_000, AtLeast(1), ClusterWide, Honoured,
         "How long an idle producer's sequence numbers are remembered.";
     TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS: int "transaction.abort.timed.out.transaction.cleanup.interval.ms" = 10_000,
         AtLeast(1), ReadOnly, Later,
