@@ -159,6 +159,8 @@ mod offsets_tests;
 #[cfg(test)]
 mod produce_tests;
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod shape_tests;
 #[cfg(test)]
 mod testing;

@@ -85,7 +85,7 @@ fn frame<R: Asked>(version: i16, request: &R) -> Bytes {
     frame.freeze()
 }
 
-fn connection() -> Arc<Connection> {
+pub(super) fn connection() -> Arc<Connection> {
     Arc::new(Connection {
         id: 1,
         peer: "127.0.0.1:50000".parse().expect("an address"),

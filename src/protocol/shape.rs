@@ -3,8 +3,8 @@
 //! kafka-protocol reserves memory for whatever count it reads: four bytes of a Metadata request ask for 154 GB. So each
 //! API declares its request's fields here, by version, and [`Shape::walk`] runs over the body first: every count
 //! and length must fit the bytes that are left, the whole request must stay within an element budget (a topic
-//! that is two bytes on the wire is 72 in memory), null is refused where the schema has no null, and nothing may be
-//! left over. What passes can be decoded in memory proportional to the frame.
+//! that is two bytes on the wire is 72 in memory), and null is refused where the schema has no null. What passes can
+//! be decoded in memory proportional to the frame.
 //!
 //! A shape reads like Kafka's own schema files (`clients/src/main/resources/common/message/*Request.json`):
 //!

@@ -107,6 +107,21 @@ impl Inbox {
         }
     }
 
+    /// Ready when the client has ended its side, which is looked for without taking a frame: up to `AHEAD_SIZE` bytes
+    /// are read ahead meanwhile.
+    pub(super) fn poll_ended<S: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<()>> {
+        while self.arriving.is_none() && self.ahead.len() < AHEAD_SIZE {
+            if ready!(self.poll_ahead(cx, stream))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending
+    }
+
     /// Turns what was read ahead into the next frame if its length is there.
     fn begin_frame(&mut self) -> Result<(), Broken> {
         if self.ahead.len() < LENGTH_SIZE {

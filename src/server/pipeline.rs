@@ -61,6 +61,8 @@ pub(super) struct Pipeline<S> {
     pending_size: usize,
     /// Set when no further request will be read; the connection ends when what it has is answered.
     ending: Option<End>,
+    /// The client has ended its side while a request is handled and another is held.
+    orphaned: bool,
     grace: Option<Pin<Box<Sleep>>>,
     bytes_moved: u64,
 }
@@ -126,6 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             pending: VecDeque::new(),
             pending_size: 0,
             ending: None,
+            orphaned: false,
             grace: None,
             bytes_moved: 0,
         }
@@ -297,10 +300,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
 
     /// Reads one request ahead. An error means that the socket is lost.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if self.held.is_some()
-            || self.ending.is_some()
-            || self.outbox.bytes_queued() > QUEUED_SIZE_MAX
-        {
+        if self.ending.is_some() {
+            return Ok(false);
+        }
+        if self.held.is_some() {
+            return self.poll_orphaned(cx);
+        }
+        if self.outbox.bytes_queued() > QUEUED_SIZE_MAX {
             return Ok(false);
         }
         let frame = match self.inbox.poll_frame(cx, &mut self.stream) {
@@ -333,10 +339,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
         Ok(true)
     }
 
+    /// Notices a client that goes away while one request is handled and the next is held.
+    fn poll_orphaned(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if self.running.is_none() || self.orphaned {
+            return Ok(false);
+        }
+        match self.inbox.poll_ended(cx, &mut self.stream) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(ended) => ended?,
+        }
+        self.orphaned = true;
+        Ok(true)
+    }
+
     /// The end, once it was decided on and nothing is left to do.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        self.ending.as_ref()?;
-        if self.running.is_some() {
+        if self.running.is_some() && (self.orphaned || self.ending.is_some()) {
             let grace = self
                 .grace
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(ORPHAN_GRACE)));
@@ -345,7 +363,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             }
             self.running = None;
             self.held = None;
+            self.ending.get_or_insert(End::Client);
         }
+        self.ending.as_ref()?;
         let done =
             self.held.is_none() && self.pending.is_empty() && self.outbox.bytes_queued() == 0;
         if done { self.ending.take() } else { None }

@@ -298,11 +298,34 @@ async fn a_panic_ends_its_connection_with_a_reason() {
 
 #[tokio::test]
 async fn a_long_poll_for_nobody_is_given_up() {
+    for requests_behind_it in 0..3 {
+        let mut client = Client::connect().await;
+        let [poll, behind] = [gate(), gate()];
+        client.send(ApiKey::Fetch, ANSWER, poll.0, 0).await;
+        for _ in 0..requests_behind_it {
+            client.send(ApiKey::Fetch, ANSWER, behind.0, 0).await;
+        }
+        poll.1.started().await;
+        client.stream.shutdown().await.expect("half closed");
+        assert!(matches!(client.end().await, End::Client));
+        assert!(!behind.1.has_started());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_half_closed_gets_what_comes_soon() {
     let mut client = Client::connect().await;
-    let (number, gate) = gate();
-    client.send(ApiKey::Fetch, ANSWER, number, 0).await;
-    gate.started().await;
+    let gates = [gate(), gate(), gate(), gate()];
+    for (number, _) in &gates {
+        client.send(ApiKey::Fetch, ANSWER, *number, 0).await;
+    }
+    gates[0].1.started().await;
     client.stream.shutdown().await.expect("half closed");
+    for (correlation_id, (_, gate)) in (0..).zip(&gates) {
+        tokio::task::yield_now().await;
+        gate.open();
+        assert_eq!(client.answer().await, correlation_id);
+    }
     assert!(matches!(client.end().await, End::Client));
 }
 

@@ -1,7 +1,9 @@
 //! Clients that break the protocol, or use all of it: what they may cost, and whom.
 
 use bytes::BufMut;
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, MetadataRequest};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, FetchRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -363,4 +365,36 @@ async fn a_port_in_use_is_said_to_be() {
         .err()
         .expect("the port is taken");
     assert!(error.to_string().contains("is in use"), "{error}");
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_when_its_client_goes_away() {
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address()).await;
+    let name = StrBytes::from_static_str("waited-for");
+    let topic = MetadataRequestTopic::default().with_name(Some(name.clone().into()));
+    let create = MetadataRequest::default()
+        .with_topics(Some(vec![topic]))
+        .with_allow_auto_topic_creation(true);
+    client.ask(4, &create).await;
+    let partition = FetchPartition::default().with_partition_max_bytes(1);
+    let topic = FetchTopic::default()
+        .with_topic(name.into())
+        .with_partitions(vec![partition]);
+    let fetch = FetchRequest::default()
+        .with_max_wait_ms(i32::MAX)
+        .with_min_bytes(1)
+        .with_topics(vec![topic]);
+    client.send(4, &fetch).await;
+    // Behind a Fetch that waits nothing is answered, but it is read.
+    client.send(0, &ApiVersionsRequest::default()).await;
+    let early = tokio::time::timeout(Duration::from_millis(100), client.frame()).await;
+    assert!(early.is_err(), "the Fetch waits");
+    let mut other = Client::connect(broker.address()).await;
+    other.send(4, &fetch).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(other);
+    broker.until_connections(1).await;
+    drop(client);
+    broker.until_connections(0).await;
 }
