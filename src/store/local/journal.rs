@@ -266,7 +266,9 @@ impl Writer {
             self.go_on()?;
         }
         let is_first = self.point.position == self.active.header.first_position();
-        let closed = std::mem::take(&mut self.to_close);
+        let mut closed = std::mem::take(&mut self.to_close);
+        // What this frame deletes is not closed in it.
+        closed.retain(|(generation, _)| !answers.iter().any(|answer| answer.deletes(*generation)));
         if is_first {
             let size = self.active.header.size;
             let own = SegmentRow {

@@ -231,6 +231,11 @@ enum Room {
 }
 
 impl Answer {
+    /// Whether it is the deletion of this segment.
+    pub(super) fn deletes(&self, generation: u64) -> bool {
+        matches!(self, Answer::Deleted { names, .. } if names.contains(&generation))
+    }
+
     /// Tells that nobody knows what became of it.
     pub(super) fn fail(self, reason: &str) {
         let unknown = || StoreError::Unknown {
