@@ -10,4 +10,5 @@
 )]
 
 mod conformance;
+mod crash;
 mod disk;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::aligned::{AlignedBuffer, round_down, round_up};
 use super::codec::{Seal, to_u64, to_usize};
 use super::frame::{FrameHeader, HEADER_SIZE};
+use super::mutant::Mutant;
 use super::segment::Segment;
 
 /// Bytes read at once after a hop.
@@ -119,6 +120,6 @@ impl FrameReader {
             crc = Seal::of_crc(crc.crc(&[self.fetch(position, length)?]));
             position += to_u64(length);
         }
-        Ok(crc.crc(&[]) == header.body_crc)
+        Ok(crc.crc(&[]) == header.body_crc || Mutant::CrcCheck.is_left_out())
     }
 }

@@ -18,6 +18,8 @@ mod keeper;
 mod locks;
 mod marks;
 mod meta;
+#[doc(hidden)]
+pub mod mutant;
 mod open;
 mod ops;
 mod options;

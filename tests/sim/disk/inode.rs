@@ -114,7 +114,8 @@ impl Inode {
     }
 
     /// A sync that fails: some of what was written arrives, the rest never will, although it may still be seen.
-    pub(crate) fn fail_sync(&mut self, sector: u64, rng: &mut Rng) {
+    /// `forget` says that some of the rest is not even seen any more.
+    pub(crate) fn fail_sync(&mut self, sector: u64, forget: bool, rng: &mut Rng) {
         for (number, versions) in std::mem::take(&mut self.pending) {
             let Some(last) = versions.last() else {
                 continue;
@@ -123,7 +124,7 @@ impl Inode {
                 0 if index((number + 1) * sector) <= self.durable.len() => {
                     put_sector(&mut self.durable, number, sector, last);
                 }
-                1 => {
+                1 if forget => {
                     let old = sector_of(&self.durable, number, sector);
                     put_sector(&mut self.seen, number, sector, &old);
                 }

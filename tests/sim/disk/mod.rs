@@ -75,6 +75,11 @@ impl SimDisk {
         self.state().direct = direct;
     }
 
+    /// Whether data that a failed sync has lost may be gone from memory too, at once.
+    pub(crate) fn set_forgetful(&self, forgetful: bool) {
+        self.state().forgetful = forgetful;
+    }
+
     /// The power goes, or the process dies, with the `number`th change.
     pub(crate) fn cut_at(&self, number: u64) {
         self.state().cut_at = Some(number);
@@ -373,11 +378,16 @@ impl DiskFile for SimFile {
         let (rng, sector) = (&mut state.rng, state.sector);
         let inode = state.inodes.get_mut(&self.inode).ok_or_else(broken)?;
         match step {
-            Step::Do | Step::DoAndStop => inode.sync(sector),
-            Step::Fail => inode.fail_sync(sector, rng),
+            Step::Do | Step::DoAndStop => {
+                inode.sync(sector);
+                state.note_synced();
+            }
+            Step::Fail => {
+                inode.fail_sync(sector, state.forgetful, rng);
+                state.lost = true;
+            }
             Step::Stop => {}
         }
-        state.note_synced();
         act(step, || Ok(()))
     }
 

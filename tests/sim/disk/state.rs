@@ -11,7 +11,7 @@ use super::inode::{Fate, Inode};
 use super::{Cut, DirectAccess, NameFate};
 
 /// Operations that are remembered for a failure's report.
-const TRACE_MAX: usize = 60;
+const TRACE_MAX: usize = 150;
 
 /// A change of the folder that has not been synced.
 #[derive(Clone, Debug)]
@@ -48,6 +48,9 @@ pub(crate) struct State {
     pub(crate) sector: u64,
     pub(crate) capacity: u64,
     pub(crate) direct: DirectAccess,
+    pub(crate) forgetful: bool,
+    /// A sync has failed: files that look clean are no sign that everything is on the medium.
+    pub(crate) lost: bool,
     pub(crate) boot: u64,
     pub(crate) off: bool,
     pub(crate) changes: u64,
@@ -75,6 +78,8 @@ impl State {
             sector: 512,
             capacity: 1 << 30,
             direct: DirectAccess::Accepted,
+            forgetful: true,
+            lost: false,
             boot: 1,
             off: false,
             changes: 0,
@@ -185,7 +190,7 @@ impl State {
             .names
             .values()
             .filter_map(|inode| self.inodes.get(inode));
-        if self.name_changes.is_empty() && !named.any(Inode::dirty) {
+        if !self.lost && self.name_changes.is_empty() && !named.any(Inode::dirty) {
             self.synced = self.acknowledged.load(Ordering::SeqCst);
         }
     }
@@ -212,6 +217,7 @@ impl State {
         let mut next = self.clone();
         next.off = false;
         next.cut_at = None;
+        next.lost = false;
         next.fail_changes = 0..0;
         next.fail_reads = 0..0;
         for inode in next.inodes.values_mut() {
