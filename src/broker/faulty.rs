@@ -1,5 +1,6 @@
 //! A memory engine for tests whose commits fail on order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use crate::base::BoxFuture;
 use crate::store::memory::MemoryStore;
 use crate::store::{
     BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Row,
-    Store, StoreError,
+    Store, StoreError, Write,
 };
 
 /// How a commit fails.
@@ -30,6 +31,7 @@ pub(super) const FAULTS: [Fault; 3] = [Fault::Unavailable, Fault::Lost, Fault::U
 pub(super) struct FaultyStore {
     inner: MemoryStore,
     plan: Mutex<Option<(u32, Fault)>>,
+    full: AtomicBool,
 }
 
 impl FaultyStore {
@@ -46,6 +48,11 @@ impl FaultyStore {
     /// Whether a planned fault has not come yet; it will not come any more.
     pub(super) fn call_off(&self) -> bool {
         self.plan.lock().expect("no panic").take().is_some()
+    }
+
+    /// From now on there is room only for commits that remove something.
+    pub(super) fn fill(&self) {
+        self.full.store(true, Ordering::SeqCst);
     }
 
     fn due(&self) -> Option<Fault> {
@@ -80,6 +87,10 @@ impl MetaStore for FaultyStore {
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
         let reason = "on order".to_owned();
+        let removes = |write: &Write| matches!(write, Write::Delete { .. });
+        if self.full.load(Ordering::SeqCst) && !commit.writes.iter().any(removes) {
+            return Box::pin(async move { Err(StoreError::Full { reason }) });
+        }
         match self.due() {
             None => self.inner.commit(commit),
             Some(Fault::Unavailable) => {

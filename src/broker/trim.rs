@@ -55,24 +55,37 @@ pub async fn run(catalog: Catalog, store: Arc<dyn Store>, forget: Arc<dyn Forget
     }
 }
 
-/// One round over all deleted topics. Returns whether blobs are left that are still being written.
+/// One round over all deleted topics. Returns whether blobs are left that are still being written. What fails for one
+/// topic does not hold up the others; the first error is returned in the end.
 pub async fn trim_all(store: &dyn Store, forget: &dyn Forget) -> Result<bool, CatalogError> {
-    let mut left = false;
+    let mut left = Ok(false);
     let mut range = cluster::trim_rows();
     loop {
         let one = Limit { rows: 1, bytes: 1 };
         let rows = store.scan(range.clone(), Order::Ascending, one).await?;
         let Some(row) = rows.into_iter().next() else {
-            return Ok(left);
+            return left;
         };
         let mut after = row.key.bytes.to_vec();
         after.push(0);
         range.start = Bytes::from(after);
-        if let Some(mut work) = Work::from_row(store, row)? {
-            work.remove_rows(forget).await?;
-            left |= work.free_blobs().await?;
-        }
+        let one = trim_one(store, forget, row).await;
+        left = left.and_then(|left| Ok(one? || left));
     }
+}
+
+/// Returns whether blobs are left that are still being written.
+async fn trim_one(store: &dyn Store, forget: &dyn Forget, row: Row) -> Result<bool, CatalogError> {
+    let Some(mut work) = Work::from_row(store, row)? else {
+        return Ok(false);
+    };
+    let before = work.trim.clone();
+    work.remove_rows(forget).await?;
+    work.trim.blobs = free::free_blobs(store, &work.trim.blobs).await?;
+    if work.trim != before {
+        work.commit(Vec::new()).await?;
+    }
+    Ok(!work.trim.blobs.is_empty())
 }
 
 /// A trim row and the version at which it was written last.
@@ -96,7 +109,8 @@ impl<'a> Work<'a> {
         }))
     }
 
-    /// Removes all rows of all partitions and notes which blobs they pointed into.
+    /// Removes all rows of all partitions and notes which blobs they pointed into. That all are gone is not written
+    /// down by itself: a full disk takes only commits that remove something, and the space comes back after this.
     async fn remove_rows(&mut self, forget: &dyn Forget) -> Result<(), CatalogError> {
         if self.trim.partitions.is_empty() {
             return Ok(());
@@ -109,7 +123,6 @@ impl<'a> Work<'a> {
             }
         }
         self.trim.partitions.clear();
-        self.commit(Vec::new()).await?;
         tracing::info!(topic = self.trim.name, "rows of the deleted topic removed");
         Ok(())
     }
@@ -129,19 +142,6 @@ impl<'a> Work<'a> {
             let deletes = rows.into_iter().map(|row| Write::Delete { key: row.key });
             self.commit(deletes.collect()).await?;
         }
-    }
-
-    /// Gives back those of the noted blobs in which nothing lives. Returns whether some are still being written.
-    async fn free_blobs(&mut self) -> Result<bool, CatalogError> {
-        if self.trim.blobs.is_empty() {
-            return Ok(false);
-        }
-        let open = free::free_blobs(self.store, &self.trim.blobs).await?;
-        if open != self.trim.blobs {
-            self.trim.blobs = open;
-            self.commit(Vec::new()).await?;
-        }
-        Ok(!self.trim.blobs.is_empty())
     }
 
     /// Commits `writes` together with the trim row as it now is, which goes when nothing is left to do.

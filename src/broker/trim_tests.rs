@@ -10,6 +10,7 @@ use crate::broker::faulty::{FAULTS, FaultyStore};
 use crate::cluster::{CreateTopic, DeleteTopic};
 use crate::config::Config;
 use crate::log::{self, Page, RunEntry, RunKind};
+use crate::store::local::{LocalOptions, LocalStore};
 use crate::store::memory::{BLOB_SIZE, MemoryStore};
 use crate::store::{BlobName, Place};
 
@@ -286,6 +287,18 @@ async fn a_trim_survives_a_failure_of_any_of_its_commits() {
     }
 }
 
+#[tokio::test]
+async fn a_full_disk_is_emptied_by_deleting_topics() {
+    let faulty = FaultyStore::new();
+    let setup = Setup::on(faulty.clone()).await;
+    setup.append(0, 0, blob_size()).await;
+    setup.append(1, 0, blob_size()).await;
+    faulty.fill();
+    setup.delete("a").await;
+    assert!(!setup.trim().await);
+    assert_eq!((setup.blobs().await, setup.rows().await), (vec![], (0, 0)));
+}
+
 #[test]
 fn ranges_end_where_the_numbers_end() {
     let last = [PartitionNumber(u32::MAX)];
@@ -294,4 +307,39 @@ fn ranges_end_where_the_numbers_end() {
     assert!(range.contains(&log::head_key(PartitionNumber(2))));
     assert!(!range.contains(&log::head_key(PartitionNumber(3))));
     assert!(!range.contains(&log::head_key(PartitionNumber(0))));
+}
+
+/// On the real engine, where blobs are journal segments and closed by the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journal_segments_of_a_deleted_topic_are_given_back_after_a_restart() {
+    const RUN_SIZE: usize = 1 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || -> Arc<dyn Store> {
+        let options = LocalOptions {
+            segment_size: Some(LocalOptions::SEGMENT_SIZE_MIN),
+            ..LocalOptions::default()
+        };
+        Arc::new(LocalStore::open_folder(folder.path(), options).expect("opens"))
+    };
+    let setup = Setup::on(open()).await;
+    for offset in 0..12 {
+        setup.append(0, offset, RUN_SIZE).await;
+    }
+    let kept = setup.append(2, 0, RUN_SIZE).await;
+    let before = setup.blobs().await.len();
+    assert!(before >= 4, "twelve MiB in segments of four");
+    setup.delete("a").await;
+    setup.store.close().await.expect("closes");
+    drop(setup.catalog);
+    drop(setup.store);
+
+    let store = open();
+    let trimmed = trim_all(store.as_ref(), &setup.forgotten).await;
+    trimmed.expect("trims");
+    let blobs = store.blobs().await.expect("lists");
+    assert!(blobs.len() < before, "{blobs:?}");
+    assert!(blobs.iter().any(|blob| blob.name == kept), "b lives there");
+    let page = log::page_key(PartitionNumber(2), 0);
+    let rows = store.get(&[page]).await.expect("reads");
+    assert!(rows[0].value.is_some());
 }

@@ -309,3 +309,77 @@ fn next_of<'a>(
     older.next_if(|(other, _)| *other == key);
     Some((key, entry))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(frame: u64) -> Point {
+        Point {
+            frame,
+            ..Point::start(4096)
+        }
+    }
+
+    fn change(overlay: &Overlay, frame: u64, key: &str, kind: Kind, value: &str) {
+        overlay.apply(point(frame), |layer| {
+            layer.apply(key.as_bytes(), kind, value.as_bytes(), frame, || {
+                Some(b"base+".to_vec())
+            });
+        });
+    }
+
+    fn keys(overlay: &Overlay, order: Order, rows_max: usize) -> Vec<String> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let (part, _pin) = overlay.range(all, order, rows_max, usize::MAX);
+        let text = |(key, cell): &(Bytes, Cell)| {
+            let value = cell.as_ref().map_or(&b"-"[..], |(_, value)| value);
+            format!(
+                "{}={}",
+                String::from_utf8_lossy(key),
+                String::from_utf8_lossy(value)
+            )
+        };
+        part.rows.iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_active_layer_hides_the_frozen_one() {
+        let overlay = Overlay::new(point(0));
+        change(&overlay, 1, "a", Kind::Put, "1");
+        change(&overlay, 2, "b", Kind::Append, "2");
+        change(&overlay, 3, "c", Kind::Put, "3");
+        let frozen = overlay.freeze().unwrap();
+        assert_eq!(frozen.point.frame, 3);
+        assert!(overlay.freeze().is_none(), "one at a time");
+        change(&overlay, 4, "a", Kind::Delete, "");
+        change(&overlay, 5, "d", Kind::Put, "5");
+        change(&overlay, 6, "d", Kind::Append, "6");
+        let all = ["a=-", "b=base+2", "c=3", "d=56"];
+        assert_eq!(keys(&overlay, Order::Ascending, 9), all);
+        let mut reversed = all;
+        reversed.reverse();
+        assert_eq!(keys(&overlay, Order::Descending, 9), reversed);
+        // Deleted rows do not count.
+        assert_eq!(keys(&overlay, Order::Ascending, 1), all[..2]);
+        assert_eq!(overlay.version(b"a"), Some(0));
+        assert_eq!(overlay.version(b"b"), Some(2));
+        assert_eq!(overlay.version(b"x"), None);
+        overlay.drop_frozen();
+        assert_eq!(keys(&overlay, Order::Ascending, 9), ["a=-", "d=56"]);
+        assert!(overlay.bytes() > 0 && overlay.bytes() == overlay.active_bytes());
+    }
+
+    #[test]
+    fn a_frozen_layer_knows_of_readers_from_before() {
+        let overlay = Overlay::new(point(0));
+        change(&overlay, 1, "a", Kind::Put, "1");
+        let (_, early) = overlay.get_all(&[]);
+        let frozen = overlay.freeze().unwrap();
+        let (_, late) = overlay.get_all(&[]);
+        assert!(frozen.has_readers());
+        drop(early);
+        assert!(!frozen.has_readers());
+        drop(late);
+    }
+}

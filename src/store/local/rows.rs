@@ -331,3 +331,64 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
     }
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(folder: &Path) -> Rows {
+        Rows::new(folder.to_path_buf(), 1024 * 1024, Arc::default())
+    }
+
+    fn keys(rows: &Rows, order: Order) -> Vec<u8> {
+        let mut keys = Vec::new();
+        let bounds = (Bound::Included(&b"a"[..]), Bound::Excluded(&b"z"[..]));
+        let take = |key: &[u8], _, _: &[u8]| {
+            keys.push(key[0]);
+            true
+        };
+        rows.range(bounds, order, take).unwrap();
+        keys
+    }
+
+    #[test]
+    fn an_instance_is_read_once_it_is_published_and_says_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = rows(folder.path());
+        let fresh = cache.create(1).unwrap();
+        fresh
+            .write(&[(b"a", 1, Some(b"x")), (b"b", 2, Some(b""))])
+            .unwrap();
+        assert_eq!(cache.get(b"a"), Ok(None));
+        fresh.settle(7).unwrap();
+        cache.publish(fresh);
+        assert_eq!(cache.get(b"a"), Ok(Some((1, Bytes::from_static(b"x")))));
+        assert_eq!((cache.version(b"b"), cache.version(b"c")), (Ok(2), Ok(0)));
+        assert_eq!(keys(&cache, Order::Descending), b"ba");
+        let changes: [RowChange<'_>; 2] = [(b"a", 3, None), (b"c", 3, Some(b"y"))];
+        cache.with_instance(|rows| rows.write(&changes)).unwrap();
+        assert_eq!(keys(&cache, Order::Ascending), b"bc");
+        drop(cache);
+        let cache = rows(folder.path());
+        assert_eq!(cache.greatest_instance(), 1);
+        assert_eq!(cache.open(1), Ok(Some(7)));
+        assert!(cache.open(2).is_err());
+    }
+
+    #[test]
+    fn a_damaged_row_takes_the_instance_out_of_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = rows(folder.path());
+        let fresh = cache.create(1).unwrap();
+        fresh.tree.insert(b"a", pack(b"b", 1, b"x")).unwrap();
+        cache.publish(fresh);
+        assert!(cache.get(b"a").is_err());
+        assert!(cache.failure().is_some());
+        assert!(
+            cache.get(b"other").is_err(),
+            "nothing of it is believed any more"
+        );
+        drop(cache.create(2).unwrap());
+        assert!(!folder.path().join("rows-0000000000000001").exists());
+    }
+}

@@ -352,3 +352,68 @@ impl Segments {
         state.dead.iter().any(|dead| dead.generation() < passed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::*;
+
+    fn segments(folder: &std::path::Path) -> Segments {
+        let disk = Arc::new(RealDisk::open(folder).unwrap());
+        Segments::new(Files::new(disk), [1; 16], 64 * 1024, 1, Rng::seeded(1))
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_reserve_to_deletions() {
+        let folder = tempfile::tempdir().unwrap();
+        let segments = segments(folder.path());
+        segments.prepare_reserve().unwrap();
+        segments.keep_free(u64::MAX);
+        let full = segments.next(0, Purpose::Data);
+        assert!(matches!(full, Err(NoSegment::Full(_))), "{full:?}");
+        let (reserve, purpose) = segments.next(0, Purpose::Deletion).unwrap();
+        assert_eq!(purpose, Purpose::Deletion);
+        let full = segments.next(0, Purpose::Deletion);
+        assert!(matches!(full, Err(NoSegment::Full(_))), "{full:?}");
+        segments.keep_free(0);
+        let (next, purpose) = segments.next(0, Purpose::Deletion).unwrap();
+        assert_eq!(purpose, Purpose::Data);
+        assert!(next.generation() > reserve.generation());
+        assert_ne!(next.header.salt, reserve.header.salt);
+    }
+
+    #[test]
+    fn a_file_is_used_again_when_no_pin_and_no_replay_needs_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let segments = segments(folder.path());
+        let (first, _) = segments.next(0, Purpose::Data).unwrap();
+        let (generation, name) = (first.generation(), first.file.name().to_owned());
+        segments.install(Arc::new(first));
+        let pin = segments.pin(generation).unwrap();
+        segments.retire(&[generation]);
+        assert!(segments.pin(generation).is_none());
+        assert!(segments.waiting_for_snapshot(generation) > 0);
+        segments.recycle(generation).unwrap();
+        segments.recycle(generation + 1).unwrap();
+        assert!(segments.has_dead(generation + 1), "pinned");
+        drop(pin);
+        segments.recycle(generation + 1).unwrap();
+        assert!(!segments.has_dead(u64::MAX));
+        let (second, _) = segments.next(0, Purpose::Data).unwrap();
+        assert_eq!(second.file.name(), name);
+        assert!(second.generation() > generation);
+    }
+
+    #[test]
+    fn rows_of_segments_survive_encoding() {
+        let row = SegmentRow {
+            size: 1,
+            end: 2,
+            body: 3,
+        };
+        assert_eq!(SegmentRow::decode(&row.encode()), Some(row));
+        assert_eq!(SegmentRow::decode(b"short"), None);
+        assert_eq!(SegmentRow::generation(&SegmentRow::key(9)), Some(9));
+        assert_eq!(SegmentRow::generation(b"\0checkpoint"), None);
+    }
+}

@@ -278,3 +278,62 @@ fn decode_header(header: &[u8; HEADER_SIZE]) -> Option<([u8; 16], Point, u32)> {
     let sound = known && crc(&header[..HEADER_SIZE - 4]) == stored;
     sound.then_some((store_id, point, stored))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::super::ops::Kind;
+    use super::*;
+
+    fn folded(version: u64) -> Folded {
+        Folded {
+            kind: Kind::Put,
+            placed: version.is_multiple_of(2),
+            version,
+            value: vec![7; usize::try_from(version % 300).unwrap()],
+        }
+    }
+
+    fn key(number: u64) -> Vec<u8> {
+        number.to_be_bytes().to_vec()
+    }
+
+    fn read_all(disk: &Arc<dyn Disk>) -> Result<u64, SortedError> {
+        let (mut reader, point) = SortedReader::open(disk, "f", [3; 16])?;
+        assert_eq!(point, Point::start(9));
+        let mut rows = 0;
+        while let Some((read, row)) = reader.next()? {
+            assert_eq!((read, row), (key(rows), folded(rows)));
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn rows_are_read_back_and_no_damage_goes_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());
+        for count in [0, 1, 2000] {
+            let mut writer = SortedWriter::create(&disk, "f", [3; 16], &Point::start(9)).unwrap();
+            for number in 0..count {
+                writer.add(&key(number), &folded(number)).unwrap();
+            }
+            let size = writer.finish().unwrap();
+            assert_eq!(read_all(&disk).unwrap(), count);
+            let path = folder.path().join("f");
+            let sound = std::fs::read(&path).unwrap();
+            assert_eq!(sound.len() as u64, size);
+            for at in (0..sound.len()).step_by(sound.len() / 50 + 1) {
+                let mut damaged = sound.clone();
+                damaged[at] ^= 4;
+                std::fs::write(&path, &damaged).unwrap();
+                let error = read_all(&disk).unwrap_err();
+                assert!(matches!(error, SortedError::Damaged { .. }), "byte {at}");
+                std::fs::write(&path, &sound[..at]).unwrap();
+                assert!(read_all(&disk).is_err(), "cut at {at}");
+            }
+        }
+        let other = SortedReader::open(&disk, "f", [4; 16]);
+        assert!(other.is_err());
+    }
+}

@@ -49,6 +49,8 @@ impl Replayer<'_> {
         if let Some(mark) = mark {
             match self.believe(mark) {
                 Ok(trust) => {
+                    let (frame, instance) = (mark.point.frame, mark.instance);
+                    tracing::info!(frame, instance, ?trust, "the row cache is believed");
                     *lock(&shared.held) = Held {
                         instance: mark.instance,
                         point: mark.point,
