@@ -266,7 +266,10 @@ impl Writer {
             self.go_on()?;
         }
         let is_first = self.point.position == self.active.header.first_position();
-        let mut closed = std::mem::take(&mut self.to_close);
+        let mut closed = match is_first {
+            true => std::mem::take(&mut self.to_close),
+            false => Vec::new(),
+        };
         // What this frame deletes is not closed in it.
         closed.retain(|(generation, _)| !answers.iter().any(|answer| answer.deletes(*generation)));
         if is_first {
