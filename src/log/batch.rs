@@ -189,7 +189,7 @@ fn field<const N: usize>(header: &[u8; BATCH_HEADER_SIZE], at: usize) -> [u8; N]
     bytes
 }
 
-/// A batch that [`super::validate`] has passed: one whole batch, with its header.
+/// A batch that [`super::validate()`] has passed: one whole batch, with its header.
 #[derive(Clone, Debug)]
 pub struct Batch {
     bytes: Bytes,
