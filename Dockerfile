@@ -7,7 +7,6 @@ FROM rust:1-bookworm AS build
 WORKDIR /ottla
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
-COPY .cargo .cargo
 COPY src src
 COPY tests tests
 COPY benches benches
