@@ -70,6 +70,11 @@ impl BlockCache {
         (end <= span.len()).then(|| span.slice(skip..end))
     }
 
+    /// The budget, bytes.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Bytes in use, overhead included.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes

@@ -104,12 +104,27 @@ impl Broker {
         let topics = self.catalog.topics();
         let mut round = Round::default();
         let mut bytes = 0;
+        let read_ahead_size = self.reader.read_ahead_size(wanted.len());
         for (key, wanted) in wanted {
             let fetched = match find(&topics, key) {
                 Ok(partition) => {
                     round.readable.push(partition);
                     let room = limits.bytes_max.saturating_sub(bytes);
-                    self.fetch_partition(partition, *wanted, room, bytes == 0, limits.isolation)
+                    let first = match bytes {
+                        0 => FirstBatch::Whole,
+                        _ => FirstBatch::Limited,
+                    };
+                    let request = ReadRequest {
+                        partition,
+                        offset: wanted.fetch_offset,
+                        budget: FetchBudget {
+                            left: room.min(usize::try_from(wanted.bytes_max).unwrap_or(0)),
+                            first,
+                        },
+                        isolation: limits.isolation,
+                        read_ahead_size,
+                    };
+                    self.fetch_partition(*wanted, request)
                         .await
                         .inspect_err(|_| round.is_enough = true)
                 }
@@ -128,29 +143,13 @@ impl Broker {
 
     async fn fetch_partition(
         &self,
-        partition: PartitionNumber,
         wanted: Wanted,
-        room: usize,
-        nothing_yet: bool,
-        isolation: Isolation,
+        request: ReadRequest,
     ) -> Result<Fetched, FetchError> {
         check_leader_epoch(wanted.current_leader_epoch)?;
-        if let Some(diverging) = self.diverging(partition, wanted).await? {
+        if let Some(diverging) = self.diverging(request.partition, wanted).await? {
             return Ok(diverging);
         }
-        let request = ReadRequest {
-            partition,
-            offset: wanted.fetch_offset,
-            budget: FetchBudget {
-                left: room.min(usize::try_from(wanted.bytes_max).unwrap_or(0)),
-                first: if nothing_yet {
-                    FirstBatch::Whole
-                } else {
-                    FirstBatch::Limited
-                },
-            },
-            isolation,
-        };
         Ok(Fetched::Records(self.reader.read(request).await?))
     }
 

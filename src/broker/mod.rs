@@ -12,6 +12,7 @@ mod free;
 mod notices;
 pub mod partitions;
 pub mod producer_ids;
+mod read_ahead;
 pub mod reader;
 mod time_index;
 pub mod trim;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+use super::read_ahead::ReadingAhead;
 use crate::base::PartitionNumber;
 use crate::log::{Head, RowDamage, RunEntry, head_key};
 use crate::store::{Store, StoreError, Version};
@@ -37,6 +38,9 @@ pub(crate) struct Partitions {
 pub(crate) struct PartitionView {
     visible: Mutex<Visible>,
     waiters: Mutex<HashMap<u64, Arc<Notify>>>,
+    /// Held while bytes come from the store, so that whoever wants the same ones waits for the cache instead.
+    pub(super) cold_read: tokio::sync::Mutex<()>,
+    pub(super) reading_ahead: ReadingAhead,
 }
 
 #[derive(Debug)]
@@ -137,6 +141,8 @@ impl PartitionView {
         Self {
             visible: Mutex::new(visible),
             waiters: Mutex::default(),
+            cold_read: tokio::sync::Mutex::default(),
+            reading_ahead: ReadingAhead::default(),
         }
     }
 

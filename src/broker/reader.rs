@@ -42,6 +42,8 @@ pub struct ReadRequest {
     /// Bytes that may be answered; the first batch of an answer is given whole even beyond them.
     pub budget: FetchBudget,
     pub isolation: Isolation,
+    /// Bytes to have at hand for the read that follows; see [`Reader::read_ahead_size`].
+    pub read_ahead_size: usize,
 }
 
 /// Where a log begins and ends.
@@ -142,6 +144,7 @@ impl Reader {
             offset,
             budget,
             isolation,
+            ..
         } = request;
         let view = self.partitions.view(partition).await?;
         let offsets = offsets_of(&view);
@@ -161,13 +164,21 @@ impl Reader {
                 Some(runs) => runs,
                 None => self.runs_from(partition, offset, budget.left).await?,
             };
+            let mut last = offset;
             for (at, run) in runs.iter().enumerate() {
                 if cut.is_full(run) {
                     break;
                 }
                 let bytes = self.run_bytes(partition, &runs[at..], budget.left).await?;
                 cut.take(run, &bytes);
+                last = run.last_offset;
             }
+            self.read_ahead(
+                partition,
+                &view,
+                last.saturating_add(1),
+                request.read_ahead_size,
+            );
         }
         Ok(Read {
             records: cut.records,
@@ -176,7 +187,7 @@ impl Reader {
     }
 
     /// The runs from the one that holds `offset` on, until they have `bytes_max` bytes, at least one if there is one.
-    async fn runs_from(
+    pub(super) async fn runs_from(
         &self,
         partition: PartitionNumber,
         offset: i64,
@@ -255,6 +266,11 @@ impl Reader {
         if let Some(bytes) = self.cache.get(place, size) {
             return Ok(bytes);
         }
+        let view = self.view(partition).await?;
+        let _turn = view.cold_read.lock().await;
+        if let Some(bytes) = self.cache.get(place, size) {
+            return Ok(bytes);
+        }
         let (near, end) = near_runs(runs, place, bytes_max);
         let range = place.position..end;
         let span = self
@@ -275,6 +291,10 @@ impl Reader {
         }
         self.cache.insert(place, span.clone().into());
         Ok(Rope::from(span).slice(0..size))
+    }
+
+    pub(super) fn cache_bytes_max(&self) -> usize {
+        self.cache.bytes_max()
     }
 
     /// The memory that the block cache takes, bytes.
