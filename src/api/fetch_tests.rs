@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::data_testing::{
-    NOW_MS, batch, fetch, fetch_request, first, produce, produce_request, topic,
+    NOW_MS, batch, fetch, fetch_request, first, produce, produce_request, stamped, topic,
 };
 use super::testing::{ask, broker};
 use crate::cluster::Topic;
@@ -198,4 +198,30 @@ async fn read_committed_has_a_list_of_aborted_transactions() {
         ),
         (1, 1)
     );
+}
+
+#[tokio::test]
+async fn a_log_larger_than_the_cache_is_read_through_from_end_to_end() {
+    const CACHE_SIZE: usize = 4_000_000;
+    let broker = broker(&[("ottla.cache.bytes", &CACHE_SIZE.to_string())]).await;
+    let topic = topic(&broker, "t", &[]).await;
+    let mut expected = Vec::new();
+    for number in 0..100 {
+        let value = format!("{number:03}").repeat(30_000);
+        let records = batch(&[(NOW_MS, &value)]);
+        expected.extend_from_slice(&stamped(&records, number));
+        produce(&broker, 9, &topic, Some(records)).await;
+    }
+    let mut read = Vec::new();
+    for offset in (0..100).step_by(2) {
+        let mut request = fetch_request(12, &topic, offset);
+        request.topics[0].partitions[0].partition_max_bytes = 200_000;
+        let answer = ask(&broker, 12, &request).await;
+        read.extend_from_slice(first(&answer).records.as_ref().unwrap());
+        assert!(
+            broker.reader.cache_bytes() <= CACHE_SIZE,
+            "the budget holds"
+        );
+    }
+    assert!(read == expected, "every batch once, in order");
 }
