@@ -64,10 +64,10 @@ fn project() -> Vec<Source> {
     sources
 }
 
-type Rule = fn(&Source, &mut Vec<String>);
+type Rule<'a> = &'a dyn Fn(&Source, &mut Vec<String>);
 
 #[track_caller]
-fn hold(rule: Rule) {
+fn hold(rule: Rule<'_>) {
     let mut complaints = Vec::new();
     let sources = project();
     assert!(
@@ -81,7 +81,7 @@ fn hold(rule: Rule) {
 }
 
 /// Runs a rule on one sample and returns how often it complained.
-fn complaints(rule: Rule, path: &str, text: &str) -> usize {
+fn complaints(rule: Rule<'_>, path: &str, text: &str) -> usize {
     let mut complaints = Vec::new();
     let source = Source {
         path: path.to_owned(),
@@ -93,8 +93,8 @@ fn complaints(rule: Rule, path: &str, text: &str) -> usize {
 
 #[test]
 fn imports_point_one_way() {
-    hold(rules::import_edges);
-    let check = |path, text| complaints(rules::import_edges, path, text);
+    hold(&rules::import_edges);
+    let check = |path, text| complaints(&rules::import_edges, path, text);
     assert_eq!(check("src/log/a.rs", "use crate::broker::Broker;"), 1);
     assert_eq!(
         check("src/log/a.rs", "use crate::{api::X, base::{Y, Z}, server};"),
@@ -117,8 +117,8 @@ fn imports_point_one_way() {
 
 #[test]
 fn only_the_local_store_names_sled() {
-    hold(rules::sled_stays_home);
-    let check = |path| complaints(rules::sled_stays_home, path, "use sled::Db; // sled");
+    hold(&rules::sled_stays_home);
+    let check = |path| complaints(&rules::sled_stays_home, path, "use sled::Db; // sled");
     assert_eq!(check("src/broker/mod.rs"), 1);
     assert_eq!(check("src/store/memory.rs"), 1);
     assert_eq!(check("src/store/local/rows.rs"), 0);
@@ -126,8 +126,8 @@ fn only_the_local_store_names_sled() {
 
 #[test]
 fn pure_cores_are_pure() {
-    hold(rules::cores_are_pure);
-    let check = |text| complaints(rules::cores_are_pure, "src/log/a.rs", text);
+    hold(&rules::cores_are_pure);
+    let check = |text| complaints(&rules::cores_are_pure, "src/log/a.rs", text);
     assert_eq!(check("use tokio::sync::Mutex;"), 1);
     assert_eq!(check("let now = SystemTime::now();"), 1);
     assert_eq!(check("use std::time::Duration;"), 1);
@@ -136,23 +136,23 @@ fn pure_cores_are_pure() {
     assert_eq!(check("#[cfg(test)]\nmod tests { use tokio::x; }"), 0);
     assert_eq!(check("#[cfg(test)]\nmod tests;\nuse tokio::x;"), 1);
     assert_eq!(check("let tokio_like = \"tokio\"; // tokio"), 0);
-    let outside = complaints(rules::cores_are_pure, "src/broker/a.rs", "use tokio::x;");
+    let outside = complaints(&rules::cores_are_pure, "src/broker/a.rs", "use tokio::x;");
     assert_eq!(outside, 0);
 }
 
 #[test]
 fn files_say_what_they_are() {
-    hold(rules::header);
-    assert_eq!(complaints(rules::header, "src/a.rs", "use std::fs;"), 1);
-    assert_eq!(complaints(rules::header, "src/a.rs", "//! A."), 0);
+    hold(&rules::header);
+    assert_eq!(complaints(&rules::header, "src/a.rs", "use std::fs;"), 1);
+    assert_eq!(complaints(&rules::header, "src/a.rs", "//! A."), 0);
 }
 
 #[test]
 fn files_and_functions_are_short() {
-    hold(rules::file_length);
-    hold(rules::function_length);
+    hold(&rules::file_length);
+    hold(&rules::function_length);
     let file = complaints(
-        rules::file_length,
+        &rules::file_length,
         "src/a.rs",
         &"\n".repeat(rules::FILE_LINES_MAX + 1),
     );
@@ -162,7 +162,7 @@ fn files_and_functions_are_short() {
             "fn a(b: [u8; 2]) -> char {{{}'}}' }}",
             "\n".repeat(lines - 1)
         );
-        complaints(rules::function_length, "src/a.rs", &text)
+        complaints(&rules::function_length, "src/a.rs", &text)
     };
     assert_eq!(function(rules::FUNCTION_LINES_MAX), 0);
     assert_eq!(function(rules::FUNCTION_LINES_MAX + 1), 1);
@@ -170,8 +170,8 @@ fn files_and_functions_are_short() {
 
 #[test]
 fn nothing_is_unfinished() {
-    hold(rules::unfinished);
-    let check = |text: &str| complaints(rules::unfinished, "src/a.rs", text);
+    hold(&rules::unfinished);
+    let check = |text: &str| complaints(&rules::unfinished, "src/a.rs", text);
     assert_eq!(check(concat!("fn f() { to", "do!() }")), 1);
     assert_eq!(check(concat!("#[ig", "nore = \"slow\"]")), 1);
     assert_eq!(check(concat!("// TO", "DO later")), 1);
@@ -180,10 +180,24 @@ fn nothing_is_unfinished() {
 
 #[test]
 fn no_machine_is_named() {
-    hold(rules::foreign_places);
-    let check = |text: &str| complaints(rules::foreign_places, "scripts/x", text);
+    hold(&rules::foreign_places);
+    let check = |text: &str| complaints(&rules::foreign_places, "scripts/x", text);
     assert_eq!(check(concat!("cd /ro", "ot/ottla")), 1);
     assert_eq!(check("cd \"$(dirname \"$0\")/..\""), 0);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let check: &dyn Fn(&Source, &mut Vec<String>) =
+        &|source, into| rules::links_lead_somewhere(root, source, into);
+    hold(check);
+    let check_text = |text: &str| complaints(check, "docs/a.md", text);
+    assert_eq!(check_text("[gone](not-there.md#part)"), 1);
+    assert_eq!(
+        check_text("[up](../README.md#part) [out](https://example.org) [in](#part)"),
+        0
+    );
 }
 
 #[test]

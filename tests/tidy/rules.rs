@@ -1,5 +1,7 @@
 //! The rules: each looks at one source and adds its complaints.
 
+use std::path::Path;
+
 use crate::text::{block_end, code_only, line_of, path_heads, without_test_modules, words};
 
 pub(crate) const FILE_LINES_MAX: usize = 500;
@@ -255,6 +257,27 @@ pub(crate) fn foreign_places(source: &Source, complaints: &mut Vec<String>) {
         for (at, _) in source.text.match_indices(place) {
             complaints.push(format!(
                 "{}:{}: `{place}`: name no machine's own paths and no registry",
+                source.path,
+                line_of(&source.text, at)
+            ));
+        }
+    }
+}
+
+/// Rule: a link within the project leads to a file that is there. `root` is the project's folder.
+pub(crate) fn links_lead_somewhere(root: &Path, source: &Source, complaints: &mut Vec<String>) {
+    if !source.path.ends_with(".md") {
+        return;
+    }
+    let folder = root.join(&source.path);
+    let folder = folder.parent().unwrap_or(root);
+    for (at, mark) in source.text.match_indices("](") {
+        let rest = &source.text[at + mark.len()..];
+        let target = rest.split([')', '#', ' ']).next().unwrap_or_default();
+        let elsewhere = target.is_empty() || target.contains("://");
+        if !elsewhere && !folder.join(target).exists() {
+            complaints.push(format!(
+                "{}:{}: the link leads to {target}, which is not there",
                 source.path,
                 line_of(&source.text, at)
             ));
