@@ -225,3 +225,25 @@ async fn a_log_larger_than_the_cache_is_read_through_from_end_to_end() {
     }
     assert!(read == expected, "every batch once, in order");
 }
+
+#[tokio::test]
+async fn batches_before_the_offset_are_left_out_inside_a_run_too() {
+    let broker = broker(&[]).await;
+    let topic = topic(&broker, "t", &[]).await;
+    let one = batch(&[(NOW_MS, "0123456789")]);
+    let mut request = produce_request(9, &topic, 0, Some(one.clone()));
+    let again = request.topic_data[0].partition_data[0].clone();
+    request.topic_data[0]
+        .partition_data
+        .extend([again.clone(), again]);
+    ask(&broker, 9, &request).await;
+    for offset in 0..3 {
+        let expected: Vec<u8> = (offset..3).flat_map(|at| stamped(&one, at)).collect();
+        let got = fetch(&broker, 12, &topic, offset).await;
+        assert_eq!(
+            got.records.as_deref(),
+            Some(&expected[..]),
+            "offset {offset}"
+        );
+    }
+}
