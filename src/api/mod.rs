@@ -6,6 +6,7 @@
 mod api_versions;
 mod call;
 mod common;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;
@@ -138,6 +139,13 @@ pub static APIS: &[Api] = &[
         handle: describe_configs::handle,
     },
     Api {
+        key: ApiKey::CreatePartitions,
+        versions: 0..=3,
+        listed_min: 0,
+        request: &create_partitions::SHAPE,
+        handle: create_partitions::handle,
+    },
+    Api {
         key: ApiKey::DescribeCluster,
         versions: 0..=2,
         listed_min: 0,
@@ -150,6 +158,8 @@ pub static APIS: &[Api] = &[
 mod admin_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod create_partitions_tests;
 #[cfg(test)]
 mod data_testing;
 #[cfg(test)]

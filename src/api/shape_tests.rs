@@ -62,6 +62,7 @@ codecs! {
     InitProducerId => InitProducerIdRequest,
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest,
     DescribeConfigs => DescribeConfigsRequest,
+    CreatePartitions => CreatePartitionsRequest,
     DescribeCluster => DescribeClusterRequest,
 }
 

@@ -4,6 +4,8 @@
 //! a snapshot may be old: the commit then conflicts, the rows are read again and the decision is made anew. A change
 //! runs in a task of its own: a client that goes away in the middle cancels nothing.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,13 +16,11 @@ use uuid::Uuid;
 use super::notices::Notices;
 use crate::base::NodeId;
 use crate::cluster::{
-    self, Counter, CreateError, CreateTopic, DeleteError, DeleteTopic, Replication, RowError,
-    Rules, Topic, TopicRow, Topics,
+    self, Counter, CreateError, CreateTopic, DeleteError, DeleteTopic, GrowError, GrowTopic,
+    Replication, RowError, Rules, Topic, TopicRow, Topics,
 };
 use crate::config::{Config, ConfigError, TopicConfig, keys};
-use crate::store::{
-    Commit, Key, KeyRange, Limit, Order, Outcome, Row, Store, StoreError, Version, Write,
-};
+use crate::store::{Commit, Key, KeyRange, Limit, Order, Row, Store, StoreError, Version, Write};
 
 /// Times that a change is decided anew because another broker changed the same rows first.
 const ATTEMPTS_MAX: u32 = 16;
@@ -55,7 +55,7 @@ pub enum CatalogError {
     Stopping,
 }
 
-/// Whether topics are created or only checked.
+/// Whether what is asked for is done or only checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateMode {
     Create,
@@ -174,6 +174,16 @@ impl Catalog {
         run_to_end(async move { inner.create(&requests, mode).await }).await
     }
 
+    /// Gives topics more partitions: all that can be, in one commit. They can be written to on return.
+    pub async fn grow(
+        &self,
+        requests: Vec<GrowTopic>,
+        mode: CreateMode,
+    ) -> Result<Outcomes<GrowError>, CatalogError> {
+        let inner = self.0.clone();
+        run_to_end(async move { inner.grow(&requests, mode).await }).await
+    }
+
     /// Deletes topics: all that can be, in one commit. Their records are given back later, by the trim job.
     pub async fn delete(
         &self,
@@ -197,15 +207,6 @@ pub(super) async fn run_to_end<T: Send + 'static>(
     }
 }
 
-/// What became of a commit; after all but the first the rows must be read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attempt {
-    Done(Version),
-    /// Nothing was changed: a row was newer than the snapshot.
-    Stale,
-    Unknown,
-}
-
 impl Inner {
     fn rules(&self) -> Rules<'_> {
         Rules {
@@ -220,107 +221,6 @@ impl Inner {
 
     fn snapshot(&self) -> Arc<Topics> {
         self.topics.borrow().clone()
-    }
-
-    async fn create(
-        &self,
-        requests: &[CreateTopic],
-        mode: CreateMode,
-    ) -> Result<Outcomes<CreateError>, CatalogError> {
-        let mut counter = self.counter.lock().await;
-        for _ in 0..ATTEMPTS_MAX {
-            let creation = cluster::create_topics(
-                &self.snapshot(),
-                *counter,
-                &self.rules(),
-                requests,
-                &mut Uuid::new_v4,
-            );
-            if creation.writes.is_empty() || mode == CreateMode::ValidateOnly {
-                return Ok(creation.outcomes);
-            }
-            let attempt = self.commit(creation.guards, creation.writes).await?;
-            if let Attempt::Done(version) = attempt {
-                *counter = Counter {
-                    next: creation.next,
-                    version,
-                };
-                self.publish(creation.outcomes.iter().flatten(), |topics, topic| {
-                    topics.insert(topic.clone(), version);
-                });
-                for topic in creation.outcomes.iter().flatten() {
-                    self.notices.tell(&topic.name, &topic.overrides);
-                }
-                return Ok(creation.outcomes);
-            }
-            *counter = self.reload().await?;
-            let topics = self.snapshot();
-            let mut created = creation.outcomes.iter().flatten();
-            if created.all(|topic| topics.by_id(topic.id).is_some()) {
-                return Ok(creation.outcomes);
-            }
-        }
-        Err(CatalogError::Contended)
-    }
-
-    async fn delete(
-        &self,
-        requests: &[DeleteTopic],
-    ) -> Result<Outcomes<DeleteError>, CatalogError> {
-        let mut counter = self.counter.lock().await;
-        for _ in 0..ATTEMPTS_MAX {
-            let deletion = cluster::delete_topics(&self.snapshot(), requests);
-            if deletion.writes.is_empty() {
-                return Ok(deletion.outcomes);
-            }
-            let attempt = self.commit(deletion.guards, deletion.writes).await?;
-            if let Attempt::Done(_) = attempt {
-                self.publish(deletion.outcomes.iter().flatten(), |topics, topic| {
-                    topics.remove(&topic.name);
-                });
-                self.deleted.notify_one();
-                return Ok(deletion.outcomes);
-            }
-            *counter = self.reload().await?;
-            let topics = self.snapshot();
-            let mut deleted = deletion.outcomes.iter().flatten();
-            let gone = deleted.all(|topic| topics.by_id(topic.id).is_none());
-            if gone && attempt == Attempt::Unknown {
-                self.deleted.notify_one();
-                return Ok(deletion.outcomes);
-            }
-        }
-        Err(CatalogError::Contended)
-    }
-
-    /// Readers keep the snapshot that they hold; without readers nothing is copied.
-    fn publish<'a>(
-        &self,
-        changed: impl Iterator<Item = &'a Arc<Topic>>,
-        mut change: impl FnMut(&mut Topics, &Arc<Topic>),
-    ) {
-        self.topics.send_modify(|topics| {
-            let topics = Arc::make_mut(topics);
-            changed.for_each(|topic| change(topics, topic));
-        });
-    }
-
-    async fn commit(
-        &self,
-        guards: Vec<(Key, Version)>,
-        writes: Vec<Write>,
-    ) -> Result<Attempt, StoreError> {
-        let commit = Commit {
-            guards,
-            writes,
-            body: Vec::new(),
-        };
-        match self.store.commit(commit).await {
-            Ok(Outcome::Done { version, .. }) => Ok(Attempt::Done(version)),
-            Ok(Outcome::Conflict(_)) => Ok(Attempt::Stale),
-            Err(StoreError::Unknown { .. }) => Ok(Attempt::Unknown),
-            Err(error) => Err(error),
-        }
     }
 
     /// Reads all topics and publishes them.

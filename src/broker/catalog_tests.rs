@@ -94,6 +94,58 @@ async fn validate_only_creates_nothing() {
     assert!(catalog.topics().is_empty() && load(&store).await.topics().is_empty());
 }
 
+fn grown(name: &str, count: i32) -> GrowTopic {
+    GrowTopic {
+        name: name.to_owned(),
+        count,
+        assignments: None,
+    }
+}
+
+/// The second broker's snapshot is old, and a commit may fail in each way.
+#[tokio::test]
+async fn a_topic_grows_whatever_becomes_of_the_commit() {
+    let mut numbers = BTreeSet::new();
+    for fault in FAULTS {
+        let faulty = FaultyStore::new();
+        let store: Arc<dyn Store> = faulty.clone();
+        let (one, two) = (load(&store).await, load(&store).await);
+        let topic = create(&one, plain("t", 2)).await.expect("created");
+        create(&two, plain("u", 2)).await.expect("created");
+        let only_asked = one.grow(vec![grown("t", 3)], CreateMode::ValidateOnly);
+        assert_eq!(
+            only_asked.await.expect("answers")[0]
+                .as_ref()
+                .map(|t| t.partitions.len()),
+            Ok(3)
+        );
+        assert_eq!(one.topics().by_name("t"), Some(&topic), "nothing happened");
+
+        faulty.fail_after(0, fault);
+        match (
+            fault,
+            two.grow(vec![grown("t", 4)], CreateMode::Create).await,
+        ) {
+            (Fault::Unavailable, Err(CatalogError::Store(_))) => {
+                assert_eq!(two.topics().by_name("t"), Some(&topic));
+            }
+            (Fault::Lost | Fault::Unheard, Ok(outcomes)) => {
+                let grown = outcomes[0].as_ref().expect("grown, not \"already has\"");
+                assert_eq!(two.topics().by_name("t"), Some(grown));
+                assert_eq!((grown.id, grown.partitions.len()), (topic.id, 4));
+            }
+            other => panic!("{other:?}"),
+        }
+        let wider = one.grow(vec![grown("t", 6)], CreateMode::Create).await;
+        let wider = wider.expect("commits")[0].clone().expect("grows");
+        assert_eq!(load(&store).await.topics().by_name("t"), Some(&wider));
+        let all = load(&store).await.topics();
+        numbers.extend(all.iter().flat_map(|topic| topic.partitions.clone()));
+        assert_eq!(numbers.len(), 8, "no partition number twice");
+        numbers.clear();
+    }
+}
+
 /// The second broker's snapshot is old in each step: its commit conflicts, and it decides anew.
 #[tokio::test]
 async fn two_brokers_on_one_store_agree() {

@@ -303,7 +303,7 @@ fn assigned_count(rules: &Rules<'_>, request: &CreateTopic) -> Result<usize, Cre
                 assignment.partition
             )));
         }
-        check_replicas(rules, &assignment.replicas)?;
+        check_replicas(rules.node_id, &assignment.replicas).map_err(CreateError::Assignment)?;
     }
     if seen
         .iter()
@@ -317,22 +317,21 @@ fn assigned_count(rules: &Rules<'_>, request: &CreateTopic) -> Result<usize, Cre
     Ok(seen.len())
 }
 
-fn check_replicas(rules: &Rules<'_>, replicas: &[NodeId]) -> Result<(), CreateError> {
+/// Checks the replicas of a partition that were assigned by hand, or says what is wrong with them.
+pub(super) fn check_replicas(node_id: NodeId, replicas: &[NodeId]) -> Result<(), String> {
     let problem = match replicas {
         [] => "an empty replica list.".to_owned(),
-        _ => match replicas.iter().find(|replica| **replica != rules.node_id) {
+        _ => match replicas.iter().find(|replica| **replica != node_id) {
             Some(NodeId(other)) => {
                 format!("broker {other}, but no such broker is registered.")
             }
-            None if replicas.len() > 1 => {
-                format!("the broker {} more than once.", rules.node_id.0)
-            }
+            None if replicas.len() > 1 => format!("the broker {} more than once.", node_id.0),
             None => return Ok(()),
         },
     };
-    Err(CreateError::Assignment(format!(
+    Err(format!(
         "The manual partition assignment includes {problem}"
-    )))
+    ))
 }
 
 /// Ids that Kafka would not draw are left out: the reserved ones, and those that begin with a dash in base64, which

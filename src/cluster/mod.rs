@@ -6,11 +6,14 @@
 
 mod create;
 mod delete;
+mod grow;
 mod id;
 mod name;
 mod rows;
 mod topics;
 
+#[cfg(test)]
+mod grow_tests;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +22,7 @@ pub use create::{
     Replication, Rules, create_topics,
 };
 pub use delete::{DeleteError, DeleteTopic, Deletion, delete_topics};
+pub use grow::{GrowError, GrowTopic, Growth, create_partitions};
 pub use id::encode_id;
 pub use name::{CLUSTER_METADATA_TOPIC, NameError, TOPIC_NAME_SIZE_MAX, is_internal, validate};
 pub use rows::{

@@ -27,14 +27,14 @@ fn defaults() -> Arc<TopicConfig> {
     Arc::new(resolved.expect("defaults are valid"))
 }
 
-fn existing() -> Topics {
+pub(super) fn existing() -> Topics {
     let mut topics = Topics::default();
     topics.insert(topic("orders", 2, 0), Version(5));
     topics.insert(topic("a.b", 1, 2), Version(6));
     topics
 }
 
-const COUNTER: Counter = Counter {
+pub(super) const COUNTER: Counter = Counter {
     next: 3,
     version: Version(6),
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::Offset;
-use rdkafka::admin::{NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -112,6 +112,33 @@ fn a_deleted_and_remade_topic_is_another_one() {
     send(node.address(), &topic, 0, &[Record::value("new")]);
     assert_eq!(read(node.address(), &topic, 0, 1), [Record::value("new")]);
     assert_eq!(watermarks(node.address(), &topic, 0), (0, 1));
+}
+
+#[test]
+fn a_topic_gets_more_partitions() {
+    let node = node();
+    let topic = fresh("growing");
+    create(node.address(), &topic, 1, &[]).unwrap();
+    send(node.address(), &topic, 0, &numbered(10));
+    let grow = |count: usize| {
+        let new = NewPartitions::new(&topic, count);
+        let results = wait(admin(node.address()).create_partitions([&new], &patient())).unwrap();
+        let result = results.into_iter().next().unwrap();
+        result.map(drop).map_err(|(_, code)| code)
+    };
+    assert_eq!(grow(3), Ok(()));
+    for same_or_fewer in [3, 2] {
+        assert_eq!(
+            grow(same_or_fewer),
+            Err(RDKafkaErrorCode::InvalidPartitions)
+        );
+    }
+    send(node.address(), &topic, 2, &numbered(5));
+    assert_eq!(read(node.address(), &topic, 2, 5), numbered(5));
+    assert_eq!(read(node.address(), &topic, 0, 10), numbered(10));
+    node.shows("three partitions", || {
+        listed(node.address()).get(&topic) == Some(&3)
+    });
 }
 
 #[test]
