@@ -10,6 +10,7 @@ pub mod log;
 pub mod protocol;
 pub mod server;
 pub mod store;
+pub mod tools;
 
 /// A reservation of memory must be virtual until it is touched: kafka-protocol reserves what a count on the wire
 /// asks for. Here, not in the binary, so that tests and fuzz targets have it too.

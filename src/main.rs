@@ -1,17 +1,17 @@
-//! Arguments, configuration, serve, exit code; nothing else.
+//! Arguments, configuration, the command, exit code; nothing else.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
 
-use ottla::config::{self, Arguments};
-use ottla::server;
+use ottla::config::{self, Arguments, Command};
+use ottla::{server, tools};
 
 /// The exit code where a flag or setting is wrong, as clap has it.
 const BAD_SETTING: u8 = 2;
 
 fn main() {
-    let code = match serve() {
+    let code = match run() {
         Ok(()) => 0,
         Err(failure) => {
             // Nobody can be told when stderr is closed.
@@ -28,18 +28,31 @@ struct Failure {
     code: u8,
 }
 
-fn serve() -> Result<(), Failure> {
+fn run() -> Result<(), Failure> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let inputs = Arguments::of_process().into_inputs(environment);
-    let loaded = config::load(inputs.map_err(bad_setting)?).map_err(bad_setting)?;
+    let arguments = Arguments::of_process();
+    let command = arguments.command.clone();
+    let inputs = arguments.into_inputs(environment).map_err(bad_setting)?;
+    let loaded = config::load(inputs).map_err(bad_setting)?;
     server::start_log(&loaded.config).map_err(bad_setting)?;
-    server::log_notices(&loaded.notices);
-    server::run(loaded.config).map_err(|error| Failure {
-        code: error.exit_code(),
-        text: error.to_string(),
-    })
+    match command {
+        None => {
+            server::log_notices(&loaded.notices);
+            server::run(loaded.config).map_err(|error| Failure {
+                code: error.exit_code(),
+                text: error.to_string(),
+            })
+        }
+        Some(Command::Storage(command)) => {
+            let out = &mut io::stdout().lock();
+            tools::storage(&command, &loaded.config, out).map_err(|error| Failure {
+                code: error.exit_code(),
+                text: error.to_string(),
+            })
+        }
+    }
 }
 
 fn bad_setting(error: impl Display) -> Failure {

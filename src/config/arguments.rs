@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use super::flags::Flags;
 use super::load::Inputs;
@@ -10,7 +10,12 @@ use super::load::Inputs;
 /// The arguments, as typed.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ottla", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Arguments {
+    /// What to do; `None` is to be a broker.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address to listen on, again or comma separated for more; port 0 is any free port [default: 127.0.0.1:9092]
     #[arg(
         long,
@@ -33,8 +38,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", help_heading = "Network")]
     node_id: Option<String>,
 
-    /// Data folder; it is made if it does not exist [default: ottla-data]
-    #[arg(long, value_name = "FOLDER", help_heading = "Data")]
+    /// Data folder; a broker makes it if it does not exist [default: ottla-data]
+    #[arg(long, value_name = "FOLDER", help_heading = "Data", global = true)]
     data: Option<String>,
 
     /// When a write is acknowledged: `fsync` once it is on the disk, `os` once the operating system has it (faster
@@ -55,26 +60,72 @@ pub struct Arguments {
     dev: bool,
 
     /// File with Kafka's keys; its own server.properties will do
-    #[arg(short, long, value_name = "FILE", help_heading = "Settings")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        help_heading = "Settings",
+        global = true
+    )]
     config: Option<PathBuf>,
 
     /// One of Kafka's keys, or of Ottla's own; can be given again
-    #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Settings")]
+    #[arg(
+        short,
+        long,
+        value_name = "KEY=VALUE",
+        help_heading = "Settings",
+        global = true
+    )]
     set: Vec<String>,
 
     /// What goes to the log on stderr: error, warn, info, debug, trace, or module=level, comma separated [default:
     /// info]
-    #[arg(long, value_name = "FILTER", help_heading = "Watching it")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        help_heading = "Watching it",
+        global = true
+    )]
     log: Option<String>,
 
     /// Form of the log's lines [default: text]
-    #[arg(long, value_name = "text|json", help_heading = "Watching it")]
+    #[arg(
+        long,
+        value_name = "text|json",
+        help_heading = "Watching it",
+        global = true
+    )]
     log_format: Option<String>,
 
     /// File to write the addresses into, one in a line, once requests are answered; it goes when the broker stops
     #[arg(long, value_name = "FILE", help_heading = "Watching it")]
     ready_file: Option<String>,
 }
+
+/// What the binary does beside serving. A command takes its flags behind its name, the general ones too.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Works on the data folder of a broker that does not run
+    #[command(subcommand, after_help = STORAGE_AFTER_HELP)]
+    Storage(StorageCommand),
+}
+
+/// What can be done with a data folder.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StorageCommand {
+    /// Makes the row cache (sled) anew from the row snapshot and the journal, whatever state it is in
+    Rebuild,
+}
+
+const STORAGE_AFTER_HELP: &str = "\
+The folder is the one that a broker with the same settings would use; a folder
+in which a broker runs is refused. docs/storage.md draws what is in it.
+
+Exit codes:
+  0  done                     2  a flag or setting is wrong
+  1  failed while at it       4  cannot use the data folder
+";
 
 const ABOUT: &str = "\
 A Kafka broker in one small binary. Kafka's clients and command-line tools work with it unchanged.
@@ -86,6 +137,7 @@ const AFTER_HELP: &str = "\
 Examples:
   ottla                                    on 127.0.0.1:9092, data in ./ottla-data
   ottla --dev --ready-file /tmp/ready      a broker for one test run
+  ottla storage rebuild                    a new row cache for ./ottla-data
   ottla --listen 0.0.0.0:9092 --advertise broker.example.org
   ottla --config server.properties --set log.retention.ms=3600000
   KAFKA_NUM_PARTITIONS=6 ottla

@@ -191,3 +191,63 @@ fn listening_for_everyone_is_warned_of_once() {
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
     assert!(log.contains("TLS and SASL are not there yet"), "{log}");
 }
+
+/// A command on a data folder: exit code, what it prints, what it says of a failure.
+fn storage(data: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let all = [&["storage"], arguments, &["--data", data]].concat();
+    let output = ottla(&all).output().expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn storage_commands_want_a_folder_that_no_broker_uses() {
+    let folder = TempDir::new().expect("a folder");
+    let mut data = String::new();
+    let data = path_in(&folder, "data", &mut data);
+    let commands: [&[&str]; 1] = [&["rebuild"]];
+    for command in commands {
+        let (code, _, text) = storage(data, command);
+        assert_eq!(code, Some(4), "{text}");
+        assert!(text.contains("no data folder at"), "{text}");
+        assert!(!Path::new(data).exists(), "it was made");
+    }
+    let running = Running::start(&["--listen", "127.0.0.1:0", "--data", data]);
+    for command in commands {
+        let (code, _, text) = storage(data, command);
+        assert_eq!(code, Some(4), "{text}");
+        assert!(text.contains("in use by another process"), "{text}");
+    }
+    running.stop(Signal::TERM);
+    for command in commands {
+        let (code, _, text) = storage(data, command);
+        assert_eq!(code, Some(0), "{text}");
+    }
+    assert_eq!(storage(data, &["mend"]).0, Some(2));
+    let (code, text) = failure(&["--data", data, "storage", "rebuild"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("cannot be used with"), "{text}");
+}
+
+#[test]
+fn a_row_cache_is_made_anew() {
+    let folder = TempDir::new().expect("a folder");
+    let mut data = String::new();
+    let data = path_in(&folder, "data", &mut data);
+    let arguments = ["--listen", "127.0.0.1:0", "--data", data];
+    Running::start(&arguments).stop(Signal::TERM);
+    let (code, out, log) = storage(data, &["rebuild", "--log", "error"]);
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+    assert!(
+        out.starts_with(&format!(
+            "row cache of {data} made anew: 1 rows, as of frame "
+        )),
+        "{out}"
+    );
+    let (status, log) = Running::start(&arguments).stop(Signal::TERM);
+    assert!(status.success() && log.contains("believed"), "{log}");
+}

@@ -32,8 +32,13 @@ const EDGES: &[(&str, &[&str])] = &[
             "base", "protocol", "config", "store", "log", "cluster", "broker", "api",
         ],
     ),
-    // The binary: arguments, configuration, serve.
-    ("main", &["base", "config", "server"]),
+    // The tools read a folder that no broker uses: they need what knows the bytes, and nothing that runs.
+    (
+        "tools",
+        &["base", "protocol", "config", "store", "log", "cluster"],
+    ),
+    // The binary: arguments, configuration, the command.
+    ("main", &["base", "config", "server", "tools"]),
     // The library's root only declares modules.
     ("lib", &[]),
 ];

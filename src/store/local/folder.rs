@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::{Disk, RealDisk};
+use super::meta::META;
 use super::options::OpenError;
 
 /// The file whose lock says that the folder is in use.
@@ -13,6 +14,15 @@ const LOCK: &str = "lock";
 
 /// The folder with sled's folders in it.
 pub(super) const SLED: &str = "rows";
+
+/// [`take`], but only what is a data folder already.
+pub(super) fn take_existing(path: &Path) -> Result<(Arc<dyn Disk>, File), OpenError> {
+    if !path.join(META).is_file() {
+        let place = path.display().to_string();
+        return Err(OpenError::NoFolder { place });
+    }
+    take(path)
+}
 
 /// Makes the folder where there is none, and takes its lock: held as long as the file is open.
 pub(super) fn take(path: &Path) -> Result<(Arc<dyn Disk>, File), OpenError> {

@@ -25,6 +25,7 @@ mod ops;
 mod options;
 mod overlay;
 mod reads;
+mod rebuild;
 mod replay;
 mod rows;
 mod segment;
@@ -56,6 +57,7 @@ use crate::store::{
 };
 
 pub use self::options::{Durability, LocalOptions, OpenError};
+pub use self::rebuild::RebuiltRows;
 
 /// The local engine. Dropping it without [`Store::close`] is as if the process had died.
 #[derive(Debug)]
@@ -92,6 +94,9 @@ impl LocalStore {
         sled_folder: PathBuf,
     ) -> Result<Self, OpenError> {
         let (shared, start) = open::open(options, &disk, sled_folder)?;
+        if shared.options.rebuild_rows {
+            shared.move_all_rows()?;
+        }
         let store = Self {
             shared: Arc::clone(&shared),
             threads: Mutex::default(),

@@ -205,7 +205,8 @@ fn recover(shared: &Arc<Shared>, found: Found, names: &[String]) -> Result<Start
     let mark = mark.and_then(|bytes| CheckpointMark::decode(&bytes));
     let vouched = vouched(shared, run.as_ref(), mark.as_ref());
     let replayer = Replayer { shared };
-    let (base, trust) = replayer.base(mark.as_ref())?;
+    let believed = mark.as_ref().filter(|_| !shared.options.rebuild_rows);
+    let (base, trust) = replayer.base(believed)?;
     let first = replayer.attempt(base, trust, vouched, &found.segments);
     let mut replayed = match first {
         Err(error) if shared.rows.failure().is_some() => {

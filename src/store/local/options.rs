@@ -45,6 +45,8 @@ pub struct LocalOptions {
     pub sled_cache_bytes: u64,
     /// Segments without anything in them that are kept for the journal to go on in.
     pub spare_segments_max: usize,
+    /// Whether sled is made anew at the start whatever state it is in.
+    pub rebuild_rows: bool,
     /// Seeds salts and the cluster id; `None` = from the operating system.
     pub seed: Option<u64>,
 }
@@ -65,6 +67,7 @@ impl Default for LocalOptions {
             snapshot_sort_bytes: 8 * 1024 * 1024,
             sled_cache_bytes: 16 * 1024 * 1024,
             spare_segments_max: 2,
+            rebuild_rows: false,
             seed: None,
         }
     }
@@ -91,6 +94,9 @@ pub enum OpenError {
     /// Another process has the folder.
     #[error("data folder {place} is in use by another process; stop it or choose another folder")]
     InUse { place: String },
+    /// There is no data folder, and none is to be made.
+    #[error("there is no data folder at {place}; name one with --data")]
+    NoFolder { place: String },
     /// The folder can't be made or written.
     #[error("data folder {place} is not writable: {source}; check its owner and its file system")]
     NotWritable { place: String, source: io::Error },

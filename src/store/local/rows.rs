@@ -259,6 +259,21 @@ impl Rows {
         }
     }
 
+    /// How many rows there are: each of them is counted.
+    pub(super) fn len(&self) -> Result<usize, RowsFailure> {
+        let mut rows = 0;
+        let callers = [1];
+        self.range(
+            (Bound::Included(&callers), Bound::Unbounded),
+            Order::Ascending,
+            |_, _, _| {
+                rows += 1;
+                true
+            },
+        )?;
+        Ok(rows)
+    }
+
     /// Does something with the instance in use; what fails takes it out of service.
     pub(super) fn with_instance<T>(
         &self,

@@ -32,7 +32,7 @@ pub(super) struct Replayer<'a> {
     pub(super) shared: &'a Shared,
 }
 
-fn failed(unfinished: Unfinished) -> OpenError {
+pub(super) fn failed(unfinished: Unfinished) -> OpenError {
     match unfinished {
         Unfinished::Damaged { place, reason } => OpenError::Corrupt { place, reason },
         other => OpenError::Io {

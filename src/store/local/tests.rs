@@ -272,3 +272,33 @@ fn dead_segments_are_used_again() {
         assert!(value(&store, 1).await.is_some());
     });
 }
+
+/// Whatever sled is like: after the command it holds all rows, and what the broker keeps of its rows is not needed.
+#[test]
+fn sled_is_made_anew_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let sled = folder.path().join(folder::SLED);
+    runtime().block_on(async {
+        let refused = LocalStore::rebuild_rows(&folder.path().join("none"));
+        assert!(matches!(refused, Err(OpenError::NoFolder { .. })));
+        let store = reopen(folder.path());
+        fill(&store, 0..30).await;
+        let refused = LocalStore::rebuild_rows(folder.path());
+        assert!(matches!(refused, Err(OpenError::InUse { .. })));
+        store.close().await.unwrap();
+        drop(store);
+        for round in 0..2 {
+            let (store, rebuilt) = LocalStore::rebuild_rows(folder.path()).unwrap();
+            assert_eq!(rebuilt.rows, 2);
+            assert!(rebuilt.frame >= 30);
+            assert_eq!(store.shared.overlay.bytes(), 0, "all rows are in sled");
+            check(&store, 30).await;
+            store.close().await.unwrap();
+            drop(store);
+            // The next one is of files that no sled would open.
+            std::fs::remove_dir_all(&sled).unwrap();
+            std::fs::create_dir_all(sled.join(format!("rows-{:016x}/db", round + 1))).unwrap();
+        }
+        check(&reopen(folder.path()), 30).await;
+    });
+}
