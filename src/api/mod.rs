@@ -11,6 +11,8 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
 mod errors;
 mod fetch;
 mod fetch_answer;
@@ -139,6 +141,13 @@ pub static APIS: &[Api] = &[
         handle: describe_configs::handle,
     },
     Api {
+        key: ApiKey::DescribeLogDirs,
+        versions: 1..=4,
+        listed_min: 1,
+        request: &describe_log_dirs::SHAPE,
+        handle: describe_log_dirs::handle,
+    },
+    Api {
         key: ApiKey::CreatePartitions,
         versions: 0..=3,
         listed_min: 0,
@@ -152,6 +161,13 @@ pub static APIS: &[Api] = &[
         request: &describe_cluster::SHAPE,
         handle: describe_cluster::handle,
     },
+    Api {
+        key: ApiKey::DescribeTopicPartitions,
+        versions: 0..=0,
+        listed_min: 0,
+        request: &describe_topic_partitions::SHAPE,
+        handle: describe_topic_partitions::handle,
+    },
 ];
 
 #[cfg(test)]
@@ -164,6 +180,8 @@ mod create_partitions_tests;
 mod data_testing;
 #[cfg(test)]
 mod fetch_tests;
+#[cfg(test)]
+mod log_dirs_tests;
 #[cfg(test)]
 mod offsets_tests;
 #[cfg(test)]

@@ -63,6 +63,8 @@ codecs! {
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest,
     DescribeConfigs => DescribeConfigsRequest,
     CreatePartitions => CreatePartitionsRequest,
+    DescribeLogDirs => DescribeLogDirsRequest,
+    DescribeTopicPartitions => DescribeTopicPartitionsRequest,
     DescribeCluster => DescribeClusterRequest,
 }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::base::BoxFuture;
 use crate::store::memory::MemoryStore;
 use crate::store::{
-    BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Row,
-    Store, StoreError, Write,
+    BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Room,
+    Row, Store, StoreError, Write,
 };
 
 /// How a commit fails.
@@ -131,6 +131,10 @@ impl BlobStore for FaultyStore {
 }
 
 impl Store for FaultyStore {
+    fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
+        self.inner.room()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.close()
     }

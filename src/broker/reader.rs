@@ -13,8 +13,8 @@ use super::cache::BlockCache;
 use super::partitions::{LoadError, Parked, PartitionView, Partitions};
 use crate::base::{PartitionNumber, Rope};
 use crate::log::{
-    Check, FetchBudget, FirstBatch, Page, RecordError, RowDamage, RunDamage, RunEntry, RunKind,
-    RunPosition, RunWalk, control_batch, page_key, page_keys,
+    Check, FetchBudget, FirstBatch, Head, Page, RecordError, RowDamage, RunDamage, RunEntry,
+    RunKind, RunPosition, RunWalk, control_batch, head_key, page_key, page_keys,
 };
 use crate::store::{KeyRange, Limit, Order, Place, Store, StoreError};
 
@@ -24,6 +24,9 @@ const READ_SPAN_MAX: u64 = 1 << 20;
 
 /// Runs that one read looks at. A partition of many tiny commits is answered in steps of this.
 const RUNS_PER_READ_MAX: usize = 4096;
+
+/// Heads that one read of rows asks for.
+const HEADS_PER_READ_MAX: usize = 1024;
 
 /// What a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +125,19 @@ impl Reader {
     /// Where the log begins and ends.
     pub async fn offsets(&self, partition: PartitionNumber) -> Result<Offsets, ReadError> {
         Ok(offsets_of(&*self.partitions.view(partition).await?))
+    }
+
+    /// What the batches of each partition take, in bytes, as its row says: nothing of it is kept in memory.
+    pub async fn sizes(&self, partitions: &[PartitionNumber]) -> Result<Vec<u64>, LoadError> {
+        let mut sizes = Vec::with_capacity(partitions.len());
+        for some in partitions.chunks(HEADS_PER_READ_MAX) {
+            let keys: Vec<_> = some.iter().map(|partition| head_key(*partition)).collect();
+            for row in self.store.get(&keys).await? {
+                let head = row.value.map(|value| Head::decode(&value)).transpose()?;
+                sizes.push(head.unwrap_or(Head::EMPTY).size_bytes);
+            }
+        }
+        Ok(sizes)
     }
 
     /// Registers `waiter` to be notified when one of the partitions gets more, until the result is dropped.

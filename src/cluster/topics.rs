@@ -32,6 +32,11 @@ impl Topic {
         let index = usize::try_from(index).ok()?;
         self.partitions.get(index).copied()
     }
+
+    /// Kafka's indexes of the partitions.
+    pub fn indexes(&self) -> impl Iterator<Item = i32> + use<> {
+        (0..).take(self.partitions.len())
+    }
 }
 
 /// All topics, by name and by id.

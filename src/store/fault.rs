@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::{
-    BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Row,
-    Store, StoreError,
+    BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Room,
+    Row, Store, StoreError,
 };
 use crate::base::BoxFuture;
 
@@ -117,6 +117,10 @@ impl BlobStore for FaultStore {
 }
 
 impl Store for FaultStore {
+    fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
+        self.store.room()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.store.close()
     }

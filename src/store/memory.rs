@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Place,
-    Row, Space, Store, StoreError, Version, Write,
+    Room, Row, Space, Store, StoreError, Version, Write,
 };
 use crate::base::BoxFuture;
 
@@ -137,6 +137,10 @@ impl BlobStore for MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State {

@@ -193,8 +193,19 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
     fn delete<'a>(&'a self, names: &'a [BlobName]) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
+/// Room where an engine keeps everything, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub total: u64,
+    /// What this process may still use.
+    pub available: u64,
+}
+
 /// An engine: rows and blobs under one commit, and an end.
 pub trait Store: MetaStore + BlobStore {
+    /// How much room there is; `None` where nothing but memory bounds it.
+    fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>>;
+
     /// Makes everything acknowledged durable and refuses what comes after. Idempotent.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }

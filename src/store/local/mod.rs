@@ -45,15 +45,15 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use self::disk::Disk;
+use self::disk::{Disk, DiskSpace};
 use self::journal::Writer;
 use self::keeper::Keeper;
 use self::locks::lock;
 use self::shared::{Job, Shared};
 use crate::base::BoxFuture;
 use crate::store::{
-    BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Row,
-    Store, StoreError,
+    BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Room,
+    Row, Store, StoreError,
 };
 
 pub use self::options::{Durability, LocalOptions, OpenError};
@@ -236,6 +236,21 @@ impl BlobStore for LocalStore {
 }
 
 impl Store for LocalStore {
+    fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
+        Box::pin(async {
+            self.is_open()?;
+            let shared = Arc::clone(&self.shared);
+            let space = blocking(move || {
+                let space = shared.disk.space();
+                space.map_err(|error| StoreError::Unavailable {
+                    reason: format!("the file system does not tell its size: {error}"),
+                })
+            });
+            let DiskSpace { total, available } = space.await?;
+            Ok(Some(Room { total, available }))
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         if let Some(StoreError::Closed) = self.shared.refusal() {
             return Box::pin(std::future::ready(Ok(())));
