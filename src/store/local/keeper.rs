@@ -1,6 +1,7 @@
 //! The keeper: one thread for what need not be done at once. It keeps a segment ready for the journal, moves the
 //! overlay to sled, takes row snapshots, makes sled anew after it has failed, and gives dead segments back.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -84,16 +85,7 @@ impl Keeper {
     /// Keeps room: a segment for the journal to go on in, and what is kept back for a full disk.
     fn prepare(&self) -> Result<(), Unfinished> {
         let shared = &self.shared;
-        let space = shared.disk.space()?;
-        let rows = to_be_snapshot(shared);
-        let overlay = u64::try_from(shared.options.checkpoint_overlay_bytes).unwrap_or(u64::MAX);
-        let wanted = shared
-            .snapshot_size()
-            .saturating_add(rows)
-            .saturating_add(overlay.saturating_mul(2));
-        shared
-            .segments
-            .keep_free(wanted.min(space.total / KEPT_FREE_SHARE));
+        shared.keep_room()?;
         let half_full = match shared.segments.pin(shared.active.load(Ordering::Acquire)) {
             Some(active) => active.end() >= active.header.size / 2,
             None => false,
@@ -175,6 +167,20 @@ impl Keeper {
         self.shared.load_snapshot()?;
         self.shared.overlay.drop_frozen();
         self.frozen = None;
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Sees to it that data leave room for a snapshot and a checkpoint.
+    pub(super) fn keep_room(&self) -> io::Result<()> {
+        let total = self.disk.space()?.total;
+        let overlay = u64::try_from(self.options.checkpoint_overlay_bytes).unwrap_or(u64::MAX);
+        let wanted = self
+            .snapshot_size()
+            .saturating_add(to_be_snapshot(self))
+            .saturating_add(overlay.saturating_mul(2));
+        self.segments.keep_free(wanted.min(total / KEPT_FREE_SHARE));
         Ok(())
     }
 }

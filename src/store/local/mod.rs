@@ -94,6 +94,7 @@ impl LocalStore {
         sled_folder: PathBuf,
     ) -> Result<Self, OpenError> {
         let (shared, start) = open::open(options, &disk, sled_folder)?;
+        shared.keep_room().map_err(OpenError::io("data folder"))?;
         if shared.options.rebuild_rows {
             shared.move_all_rows()?;
         }

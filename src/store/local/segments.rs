@@ -188,21 +188,25 @@ impl Segments {
         lock(&self.state).kept_free = bytes;
     }
 
-    /// Takes over a file in which nothing lives: as a spare where it is of use, else it is removed.
+    /// Takes over a file in which nothing lives: as the reserve or a spare where it is of use, else it is removed.
     pub(super) fn adopt(&self, file: JournalFile) -> io::Result<()> {
         let size = file.length()?;
         let mut state = lock(&self.state);
-        if size == self.size && state.spares.len() < self.spares_max {
-            state.spares.push(file);
-        } else if size == self.reserve_size() && state.reserve.is_none() {
+        if size == self.reserve_size() && state.reserve.is_none() {
             state.reserve = Some(file);
+        } else if size == self.size && state.spares.len() < self.spares_max {
+            state.spares.push(file);
         } else {
             drop(state);
-            let name = file.name().to_owned();
-            drop(file);
-            self.files.disk.remove(&name)?;
+            self.remove(file)?;
         }
         Ok(())
+    }
+
+    fn remove(&self, file: JournalFile) -> io::Result<()> {
+        let name = file.name().to_owned();
+        drop(file);
+        self.files.disk.remove(&name)
     }
 
     /// Allocates one spare when there is none, so that the journal need not wait for it.
@@ -214,11 +218,21 @@ impl Segments {
         Ok(())
     }
 
-    /// Allocates the reserve when there is none.
+    /// Sees to it that there is a reserve; a spare gives way to it. Nothing but deletions may be written without one.
     pub(super) fn prepare_reserve(&self) -> Result<(), NoSegment> {
-        if lock(&self.state).reserve.is_none() {
-            let file = self.allocate(self.reserve_size())?;
-            lock(&self.state).reserve = Some(file);
+        while lock(&self.state).reserve.is_none() {
+            match self.allocate(self.reserve_size()) {
+                Ok(file) => {
+                    let second = lock(&self.state).reserve.replace(file);
+                    // The writer and the keeper may both have found none.
+                    second.map_or(Ok(()), |file| self.adopt(file))?;
+                }
+                Err(NoSegment::Full(reason)) => {
+                    let spare = lock(&self.state).spares.pop();
+                    self.remove(spare.ok_or(NoSegment::Full(reason))?)?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -380,6 +394,23 @@ mod tests {
         assert_eq!(purpose, Purpose::Data);
         assert!(next.generation() > reserve.generation());
         assert_ne!(next.header.salt, reserve.header.salt);
+    }
+
+    #[test]
+    fn a_spare_gives_way_to_the_reserve() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::open(folder.path()).unwrap());
+        let size = 2 * RESERVE_SIZE_MAX;
+        let segments = Segments::new(Files::new(disk), [1; 16], size, 1, Rng::seeded(1));
+        segments.prepare().unwrap();
+        segments.keep_free(u64::MAX);
+        let full = segments.prepare_reserve();
+        assert!(matches!(full, Err(NoSegment::Full(_))), "{full:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        segments.keep_free(0);
+        segments.prepare_reserve().unwrap();
+        segments.prepare_reserve().unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

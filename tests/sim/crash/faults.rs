@@ -97,8 +97,6 @@ fn a_full_disk_refuses_and_loses_nothing() {
             let capacity = (1 << 20) + world.rng.below(2 << 20);
             world.disk.set_capacity(capacity);
             let store = world.open().map_err(|error| error.to_string())?;
-            // The reserve for deletions is set aside soon after the start, in the background.
-            tokio::time::sleep(Duration::from_millis(50)).await;
             let mut full = 0;
             for _ in 0..3000 {
                 let refusal = world.commit_one_body(&*store).await?;

@@ -117,6 +117,11 @@ impl Writer {
             self.shared.bell.ring();
             return Room::Refused(StoreError::Full { reason });
         }
+        if purpose == Purpose::Data
+            && let Err(none) = self.shared.segments.prepare_reserve()
+        {
+            return self.no_room(none);
+        }
         let alignment = self.shared.segments.alignment();
         let rows = assembly.rows_length() + rows + OWN_ROWS_ROOM;
         let body = assembly.body_length() + body;
@@ -170,7 +175,14 @@ impl Writer {
                 }
                 Room::Enough
             }
-            Err(NoSegment::Full(reason)) => {
+            Err(none) => self.no_room(none),
+        }
+    }
+
+    /// What it means that there is no segment.
+    fn no_room(&mut self, none: NoSegment) -> Room {
+        match none {
+            NoSegment::Full(reason) => {
                 if !self.was_full {
                     tracing::warn!(
                         reason,
@@ -181,7 +193,7 @@ impl Writer {
                 self.shared.bell.ring();
                 Room::Refused(StoreError::Full { reason })
             }
-            Err(NoSegment::Io(error)) => {
+            NoSegment::Io(error) => {
                 let reason = format!("a new journal segment could not be made: {error}");
                 self.shared.poison(&reason);
                 Room::Refused(StoreError::Poisoned { reason })
