@@ -126,13 +126,25 @@ fn opened(magic: [u8; 4], bytes: &[u8]) -> Option<&[u8]> {
 
 /// Replaces a small file: written aside, synced, renamed, folder synced. Whoever reads it finds the old or the new.
 pub(super) fn replace(disk: &Arc<dyn Disk>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let aside = format!("{name}{UNFINISHED}");
-    let file = create_over(disk, &aside, Access::Buffered)?;
+    write_aside(disk, name, bytes)?;
+    put_in_place(disk, name)
+}
+
+/// The first half of [`replace`]: the new file is durable, its name not yet.
+pub(super) fn write_aside(disk: &Arc<dyn Disk>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let file = create_over(disk, &aside(name), Access::Buffered)?;
     file.write_all_at(bytes, 0)?;
-    file.sync_all()?;
-    drop(file);
-    disk.rename(&aside, name)?;
+    file.sync_all()
+}
+
+/// The second half of [`replace`].
+pub(super) fn put_in_place(disk: &Arc<dyn Disk>, name: &str) -> io::Result<()> {
+    disk.rename(&aside(name), name)?;
     disk.sync_folder()
+}
+
+fn aside(name: &str) -> String {
+    format!("{name}{UNFINISHED}")
 }
 
 /// Makes a new file in place of one that was left behind, if any.

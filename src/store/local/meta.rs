@@ -1,6 +1,7 @@
 //! The meta file: what a folder is, as text for people. Written once, last of all when a folder is made.
 
 use std::fmt::Write;
+use std::io;
 use std::sync::Arc;
 
 use super::codec::crc;
@@ -32,9 +33,9 @@ impl Meta {
         bytes.map(|bytes| Self::parse(&bytes)).transpose()
     }
 
-    /// Writes the meta file.
-    pub(super) fn write(&self, disk: &Arc<dyn Disk>) -> Result<(), OpenError> {
-        marks::replace(disk, META, self.to_text().as_bytes()).map_err(OpenError::io(META))
+    /// Writes the meta file aside; [`marks::put_in_place`] makes the folder one.
+    pub(super) fn write_aside(&self, disk: &Arc<dyn Disk>) -> io::Result<()> {
+        marks::write_aside(disk, META, self.to_text().as_bytes())
     }
 
     fn to_text(&self) -> String {

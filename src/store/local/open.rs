@@ -103,15 +103,7 @@ fn make(
     };
     let shared = share(options, disk, sled_folder, &meta, rng);
     clear(&shared.segments.files, names)?;
-    let made = shared.segments.next(0, super::segments::Purpose::Data);
-    let (segment, _) = made.map_err(|error| OpenError::Io {
-        place: "the first journal segment".to_owned(),
-        source: std::io::Error::other(error),
-    })?;
-    let active = Arc::new(segment);
-    shared.segments.install(Arc::clone(&active));
-    shared.active.store(active.generation(), Ordering::Release);
-    meta.write(disk)?;
+    let active = make_files(&shared, &meta)?;
     let point = Point::start(active.header.first_position());
     let segment_bytes = meta.segment_size;
     tracing::info!(segment_bytes, "new data folder made");
@@ -123,6 +115,29 @@ fn make(
         to_close: Vec::new(),
     };
     Ok((shared, start))
+}
+
+/// Makes a new folder's first segment, its reserve and its meta file.
+///
+/// All of them are written before any is synced: a journaling file system makes the first sync a sync of all, and each
+/// further one costs no more than asking. The meta file gets its name when the others have theirs.
+fn make_files(shared: &Shared, meta: &Meta) -> Result<Arc<Segment>, OpenError> {
+    let (disk, segments) = (&shared.disk, &shared.segments);
+    let (segment, reserve) = segments.first().map_err(|error| OpenError::Io {
+        place: "the first journal segment".to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    meta.write_aside(disk)
+        .and_then(|()| segment.file.sync_all())
+        .and_then(|()| reserve.sync_all())
+        .and_then(|()| disk.sync_folder())
+        .and_then(|()| marks::put_in_place(disk, META))
+        .and_then(|()| segments.adopt(reserve))
+        .map_err(OpenError::io(META))?;
+    let active = Arc::new(segment);
+    segments.install(Arc::clone(&active));
+    shared.active.store(active.generation(), Ordering::Release);
+    Ok(active)
 }
 
 /// Removes what is left of an attempt to make the folder; refuses when there is more.

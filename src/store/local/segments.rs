@@ -212,7 +212,7 @@ impl Segments {
     /// Allocates one spare when there is none, so that the journal need not wait for it.
     pub(super) fn prepare(&self) -> Result<(), NoSegment> {
         if lock(&self.state).spares.is_empty() && self.spares_max > 0 {
-            let file = self.allocate(self.size)?;
+            let (file, ()) = self.allocate(self.size, |_| Ok(()))?;
             lock(&self.state).spares.push(file);
         }
         Ok(())
@@ -221,8 +221,8 @@ impl Segments {
     /// Sees to it that there is a reserve; a spare gives way to it. Nothing but deletions may be written without one.
     pub(super) fn prepare_reserve(&self) -> Result<(), NoSegment> {
         while lock(&self.state).reserve.is_none() {
-            match self.allocate(self.reserve_size()) {
-                Ok(file) => {
+            match self.allocate(self.reserve_size(), |_| Ok(())) {
+                Ok((file, ())) => {
                     let second = lock(&self.state).reserve.replace(file);
                     // The writer and the keeper may both have found none.
                     second.map_or(Ok(()), |file| self.adopt(file))?;
@@ -237,6 +237,14 @@ impl Segments {
         Ok(())
     }
 
+    /// Makes the first segment of a new folder, and the reserve: nothing of it is synced yet.
+    pub(super) fn first(&self) -> Result<(Segment, JournalFile), NoSegment> {
+        let file = self.create(self.size)?;
+        let header = self.begin(&file, self.size)?;
+        let reserve = self.create(self.reserve_size())?;
+        Ok((Segment::new(file, header), reserve))
+    }
+
     /// A segment for the journal to go on in, of the usual size or `size_min`, whichever is more: its header and its
     /// name are durable. Not installed yet. Tells what it may be used for.
     pub(super) fn next(
@@ -249,23 +257,35 @@ impl Segments {
             true => lock(&self.state).spares.pop(),
             false => None,
         };
-        let made = match spare {
-            Some(file) => Ok((file, size, Purpose::Data)),
-            None => self.allocate(size).map(|file| (file, size, Purpose::Data)),
-        };
-        let (file, size, purpose) = match made {
-            Err(NoSegment::Full(reason)) if purpose == Purpose::Deletion => {
+        if let Some(spare) = spare {
+            return Ok((self.begin_again(spare, size)?, Purpose::Data));
+        }
+        match self.allocate(size, |file| self.begin(file, size)) {
+            Ok((file, header)) => Ok((Segment::new(file, header), Purpose::Data)),
+            Err(NoSegment::Full(reason))
+                if purpose == Purpose::Deletion && size_min <= self.reserve_size() =>
+            {
                 let reserve = lock(&self.state).reserve.take();
-                let reserve = reserve.filter(|_| size_min <= self.reserve_size());
-                let file = reserve.ok_or(NoSegment::Full(reason))?;
-                (file, self.reserve_size(), Purpose::Deletion)
+                let reserve = reserve.ok_or(NoSegment::Full(reason))?;
+                let segment = self.begin_again(reserve, self.reserve_size())?;
+                Ok((segment, Purpose::Deletion))
             }
-            other => other?,
-        };
-        let header = self.new_header(size);
-        write_header(&file, &header)?;
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a file that is durable a header that is.
+    fn begin_again(&self, file: JournalFile, size: u64) -> io::Result<Segment> {
+        let header = self.begin(&file, size)?;
         file.sync_data()?;
-        Ok((Segment::new(file, header), purpose))
+        Ok(Segment::new(file, header))
+    }
+
+    /// Gives a file the header of the next generation, not yet synced.
+    fn begin(&self, file: &JournalFile, size: u64) -> io::Result<SegmentHeader> {
+        let header = self.new_header(size);
+        write_header(file, &header)?;
+        Ok(header)
     }
 
     fn new_header(&self, size: u64) -> SegmentHeader {
@@ -284,8 +304,26 @@ impl Segments {
         }
     }
 
-    /// Makes a file of `size` bytes that survives a power cut.
-    fn allocate(&self, size: u64) -> Result<JournalFile, NoSegment> {
+    /// Makes a file of `size` bytes that survives a power cut, with what `fill` writes to it.
+    fn allocate<T>(
+        &self,
+        size: u64,
+        fill: impl FnOnce(&JournalFile) -> io::Result<T>,
+    ) -> Result<(JournalFile, T), NoSegment> {
+        let file = self.create(size)?;
+        let secured = fill(&file).and_then(|filled| {
+            file.sync_all()?;
+            self.files.disk.sync_folder()?;
+            Ok(filled)
+        });
+        match secured {
+            Ok(filled) => Ok((file, filled)),
+            Err(error) => Err(self.give_up(file, error)),
+        }
+    }
+
+    /// Makes a file of `size` bytes, not yet synced, where there is room for it.
+    fn create(&self, size: u64) -> Result<JournalFile, NoSegment> {
         let (number, kept_free) = {
             let mut state = lock(&self.state);
             state.next_file += 1;
@@ -298,25 +336,24 @@ impl Segments {
                 "{available} bytes are available, {needed} are needed"
             )));
         }
-        let name = file_name(number);
-        let file = self.files.open(&name, Create::CreateNew)?;
-        let allocated = file
-            .allocate(size)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| self.files.disk.sync_folder());
-        let Err(error) = allocated else {
-            return Ok(file);
-        };
-        drop(file);
-        // Nothing refers to it; a start would remove it too.
-        if let Err(error) = self.files.disk.remove(&name) {
+        let file = self.files.open(&file_name(number), Create::CreateNew)?;
+        match file.allocate(size) {
+            Ok(()) => Ok(file),
+            Err(error) => Err(self.give_up(file, error)),
+        }
+    }
+
+    /// Removes a file that could not be made: nothing refers to it, and a start would remove it too.
+    fn give_up(&self, file: JournalFile, error: io::Error) -> NoSegment {
+        let name = file.name().to_owned();
+        if let Err(error) = self.remove(file) {
             tracing::warn!(file = name, %error, "unused journal file could not be removed");
         }
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Err(NoSegment::Full(error.to_string()))
+                NoSegment::Full(error.to_string())
             }
-            _ => Err(error.into()),
+            _ => error.into(),
         }
     }
 
@@ -417,6 +454,7 @@ mod tests {
     fn a_file_is_used_again_when_no_pin_and_no_replay_needs_it() {
         let folder = tempfile::tempdir().unwrap();
         let segments = segments(folder.path());
+        segments.prepare_reserve().unwrap();
         let (first, _) = segments.next(0, Purpose::Data).unwrap();
         let (generation, name) = (first.generation(), first.file.name().to_owned());
         segments.install(Arc::new(first));
