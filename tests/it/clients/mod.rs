@@ -9,6 +9,7 @@
 )]
 
 mod node;
+mod old_folder;
 mod produce;
 mod records;
 mod restart;

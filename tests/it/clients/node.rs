@@ -38,6 +38,11 @@ pub(crate) fn node() -> Node {
 impl Node {
     /// A broker with its data in `data`; the same `port` again lets clients of an earlier one go on.
     pub(crate) fn on_disk(data: &Path, port: Option<u16>) -> Node {
+        Node::with_settings(data, port, &[])
+    }
+
+    /// The same with settings, each as `key=value`.
+    pub(crate) fn with_settings(data: &Path, port: Option<u16>, settings: &[&str]) -> Node {
         let folder = tempfile::tempdir().unwrap();
         let listen = format!("127.0.0.1:{}", port.unwrap_or(0));
         let (ready, log) = (folder.path().join("ready"), folder.path().join("log"));
@@ -47,6 +52,9 @@ impl Node {
             .arg(data)
             .arg("--ready-file")
             .arg(&ready);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
         let out = std::fs::File::create(&log).unwrap();
         command
             .stdin(Stdio::null())
