@@ -45,6 +45,13 @@ fn run() -> Result<(), Failure> {
                 text: error.to_string(),
             })
         }
+        Some(Command::Health { address }) => {
+            let out = &mut io::stdout().lock();
+            tools::health(address.as_deref(), &loaded.config, out).map_err(|error| Failure {
+                code: error.exit_code(),
+                text: error.to_string(),
+            })
+        }
         Some(Command::Storage(command)) => {
             let out = &mut io::stdout().lock();
             tools::storage(&command, &loaded.config, out).map_err(|error| Failure {

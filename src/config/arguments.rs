@@ -59,6 +59,11 @@ pub struct Arguments {
     #[arg(long, help_heading = "Settings")]
     dev: bool,
 
+    /// As in Kafka's container image: listens on every interface, keeps data in /var/lib/kafka/data, reads
+    /// /mnt/shared/config/server.properties. Everything else that is set counts before it
+    #[arg(long, help_heading = "Settings", global = true)]
+    container: bool,
+
     /// File with Kafka's keys; its own server.properties will do
     #[arg(
         short,
@@ -109,6 +114,13 @@ pub enum Command {
     /// Works on the data folder of a broker that does not run
     #[command(subcommand, after_help = STORAGE_AFTER_HELP)]
     Storage(StorageCommand),
+    /// Asks a broker whether it answers: one line, and exit code 0 or 1 after at most three seconds
+    #[command(after_help = HEALTH_AFTER_HELP)]
+    Health {
+        /// Address of the broker [default: the first listener of these settings]
+        #[arg(value_name = "HOST:PORT")]
+        address: Option<String>,
+    },
 }
 
 /// What can be done with a data folder.
@@ -118,6 +130,15 @@ pub enum StorageCommand {
     Rebuild,
 }
 
+const HEALTH_AFTER_HELP: &str = "\
+Healthy is a broker that says which requests it knows and who is in its cluster.
+Any Kafka broker can be asked, on a listener without TLS and SASL.
+
+Exit codes:
+  0  healthy                  2  a flag or setting is wrong
+  1  not healthy
+";
+
 const STORAGE_AFTER_HELP: &str = "\
 The folder is the one that a broker with the same settings would use; a folder
 in which a broker runs is refused. docs/storage.md draws what is in it.
@@ -126,6 +147,9 @@ Exit codes:
   0  done                     2  a flag or setting is wrong
   1  failed while at it       4  cannot use the data folder
 ";
+
+/// Where Kafka's container image looks for a file that was mounted into it.
+const MOUNTED: &str = "/mnt/shared/config/server.properties";
 
 const ABOUT: &str = "\
 A Kafka broker in one small binary. Kafka's clients and command-line tools work with it unchanged.
@@ -143,7 +167,7 @@ Examples:
   KAFKA_NUM_PARTITIONS=6 ottla
 
 A setting is taken from the first of these that has it:
-  flag, --set, --dev, environment, file of --config, default
+  flag, --set, --dev, environment, file of --config, --container, default
 In the environment num.partitions is KAFKA_NUM_PARTITIONS, as in Kafka's
 container image. docs/config.md lists every key.
 
@@ -161,7 +185,11 @@ impl Arguments {
 
     /// All that may set a key. Reads the file of `--config`; the error says why it cannot.
     pub fn into_inputs(self, environment: Vec<(String, String)>) -> Result<Inputs, UnreadableFile> {
-        let file = match self.config {
+        let mounted = || {
+            let path = self.container.then(|| PathBuf::from(MOUNTED));
+            path.filter(|path| path.exists())
+        };
+        let file = match self.config.or_else(mounted) {
             None => None,
             Some(path) => match std::fs::read_to_string(&path) {
                 Ok(text) => Some((path, text)),
@@ -172,6 +200,7 @@ impl Arguments {
             file,
             environment,
             is_dev: self.dev,
+            is_container: self.container,
             set: self.set,
             flags: Flags {
                 listen: self.listen,

@@ -196,6 +196,14 @@ pub(super) fn split_port(address: &str) -> Option<(&str, u16)> {
     Some((host, port.parse().ok()?))
 }
 
+/// `NAME://host:port` without the host. What cannot be read stays as it is, to be refused where it is used.
+pub(super) fn on_every_interface(text: &str) -> String {
+    match endpoint(text) {
+        Some(Endpoint { name, port, .. }) => format!("{name}://:{port}"),
+        None => text.to_owned(),
+    }
+}
+
 fn distinct_addresses(endpoints: &[Endpoint]) -> Result<(), ListenersError> {
     for (index, endpoint) in endpoints.iter().enumerate() {
         let same = |other: &Endpoint| other.port == endpoint.port && other.host == endpoint.host;

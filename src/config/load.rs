@@ -9,7 +9,7 @@ use super::flags::{self, FlagError, Flags};
 use super::listeners::ListenersError;
 use super::properties::{self, BadEscape};
 use super::topic::parse;
-use super::{Config, TopicConfig, environment, keys, suggest};
+use super::{Config, TopicConfig, environment, keys, listeners, suggest};
 
 /// Everything that may set a key.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Inputs {
     pub environment: Vec<(String, String)>,
     /// `--dev`.
     pub is_dev: bool,
+    /// `--container`.
+    pub is_container: bool,
     /// `--set`, each `key=value`.
     pub set: Vec<String>,
     /// The flags that stand for keys.
@@ -45,6 +47,7 @@ pub enum Notice {
 /// Where a setting stands; a later one counts before an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
+    Container,
     File { path: String, line: usize },
     Variable(String),
     Dev,
@@ -55,11 +58,12 @@ pub enum Origin {
 impl Origin {
     fn rank(&self) -> u8 {
         match self {
-            Origin::File { .. } => 0,
-            Origin::Variable(_) => 1,
-            Origin::Dev => 2,
-            Origin::Set => 3,
-            Origin::Flag(_) => 4,
+            Origin::Container => 0,
+            Origin::File { .. } => 1,
+            Origin::Variable(_) => 2,
+            Origin::Dev => 3,
+            Origin::Set => 4,
+            Origin::Flag(_) => 5,
         }
     }
 }
@@ -67,6 +71,7 @@ impl Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Origin::Container => f.write_str("--container"),
             Origin::File { path, line } => write!(f, "{path} line {line}"),
             Origin::Variable(name) => write!(f, "environment variable {name}"),
             Origin::Dev => f.write_str("--dev"),
@@ -112,6 +117,17 @@ const DEV: &[(&str, &str)] = &[
     ("listeners", "PLAINTEXT://127.0.0.1:0"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.streams.initial.rebalance.delay.ms", "0"),
+];
+
+/// What `--container` sets, below everything else: every interface, and the folder that Kafka's image has for data.
+/// The line is what Testcontainers waits for on stdout: in Java for the first half, in Rust for the second.
+const CONTAINER: &[(&str, &str)] = &[
+    ("listeners", "PLAINTEXT://:9092"),
+    ("log.dirs", "/var/lib/kafka/data"),
+    (
+        "ottla.ready.line",
+        "Transitioning from RECOVERY to RUNNING. Kafka Server started",
+    ),
 ];
 
 /// Keys of which one set in a higher place hides the others where they are set in a lower one.
@@ -207,6 +223,11 @@ impl Layers {
     }
 
     fn put_all(&mut self, inputs: Inputs) -> Result<Vec<String>, LoadError> {
+        if inputs.is_container {
+            for (key, value) in CONTAINER {
+                self.put(key, value, Origin::Container)?;
+            }
+        }
         if let Some((path, text)) = inputs.file {
             let path = path.display().to_string();
             let entries = properties::parse(&text).map_err(|error| LoadError::File {
@@ -225,6 +246,9 @@ impl Layers {
         for (variable, key, value) in environment.settings {
             self.put(key, &value, Origin::Variable(variable))?;
         }
+        if inputs.is_container {
+            self.listen_where_advertised()?;
+        }
         if inputs.is_dev {
             for (key, value) in DEV {
                 self.put(key, value, Origin::Dev)?;
@@ -240,6 +264,29 @@ impl Layers {
             self.put(key, &value, Origin::Flag(flag))?;
         }
         Ok(environment.ignored)
+    }
+
+    /// Where `advertised.listeners` is set and `listeners` is not, Kafka's image listens on the same names and ports,
+    /// on every interface (`configure` in its `docker/resources/common-scripts`).
+    fn listen_where_advertised(&mut self) -> Result<(), LoadError> {
+        let origin = |name| self.origins.get(name).cloned();
+        let Some(advertised) = origin(keys::ADVERTISED_LISTENERS.name()) else {
+            return Ok(());
+        };
+        if origin(keys::LISTENERS.name()) != Some(Origin::Container) {
+            return Ok(());
+        }
+        let addresses = self.config.get(keys::ADVERTISED_LISTENERS);
+        let listeners: Vec<_> = addresses
+            .iter()
+            .flatten()
+            .filter(|text| !text.is_empty())
+            .map(|text| listeners::on_every_interface(text))
+            .collect();
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        self.put(keys::LISTENERS.name(), &listeners.join(","), advertised)
     }
 
     /// `node.id` and `broker.id` are one number: the one that is set sets the other.
@@ -339,6 +386,15 @@ fn notices(layers: &Layers, ignored: &[String], controllers: &[String]) -> Vec<N
     let line = |text: &str, names: &[String]| {
         (!names.is_empty()).then(|| format!("{text}: {}", names.join(", ")))
     };
+    // One voter is this broker itself; with more, a file or a compose project means one cluster of many.
+    let voters: Vec<String> = layers.config.get(keys::CONTROLLER_QUORUM_VOTERS);
+    let others = match voters.len() {
+        0 | 1 => None,
+        _ => line(
+            "each Ottla is a cluster of its own, nothing is shared between these nodes",
+            &voters,
+        ),
+    };
     let info = [
         line(
             "controller listeners are not opened, there is no controller here",
@@ -348,6 +404,7 @@ fn notices(layers: &Layers, ignored: &[String], controllers: &[String]) -> Vec<N
         line("accepted, Kafka 4 has them no more", &layers.retired),
     ];
     let warnings = [
+        others,
         line(
             "accepted, but what they govern is not there yet",
             &with_effect(Effect::Later),

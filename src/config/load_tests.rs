@@ -64,6 +64,7 @@ fn each_place_counts_before_those_below_it() {
                 Vec::new()
             },
             is_dev: false,
+            is_container: true,
             set: if has(2) {
                 vec!["num.partitions=12".to_owned()]
             } else {
@@ -99,6 +100,89 @@ fn dev_counts_before_the_file_and_after_set_and_flags() {
     let config = loaded(inputs).config;
     assert_eq!(config.get(keys::GROUP_INITIAL_REBALANCE_DELAY_MS), 7);
     assert_eq!(config.get(keys::OTTLA_STORE), "local");
+}
+
+fn in_container(variables: &[(&str, &str)]) -> Inputs {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Inputs {
+        environment: variables.iter().map(owned).collect(),
+        is_container: true,
+        ..Inputs::default()
+    }
+}
+
+#[test]
+fn a_container_without_settings_serves_whoever_reaches_it() {
+    let inputs = in_container(&[]);
+    assert_eq!(
+        listeners(inputs.clone()),
+        [listener("PLAINTEXT", "", 9092, None)]
+    );
+    let loaded = loaded(inputs);
+    assert_eq!(
+        loaded.config.data_folder(),
+        PathBuf::from("/var/lib/kafka/data")
+    );
+    assert!(loaded.config.get(keys::OTTLA_READY_LINE).is_some());
+    assert!(loaded.notices.is_empty());
+}
+
+#[test]
+fn a_container_takes_the_variables_of_kafkas_image() {
+    let plain = [
+        ("CLUSTER_ID", "4L6g3nShT-eMCtK--X86sw"),
+        ("KAFKA_NODE_ID", "7"),
+        ("KAFKA_PROCESS_ROLES", "broker,controller"),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "7@broker:29093"),
+        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER"),
+        (
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT",
+        ),
+        (
+            "KAFKA_ADVERTISED_LISTENERS",
+            "PLAINTEXT_HOST://localhost:9092,PLAINTEXT://broker:19092",
+        ),
+        ("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs"),
+    ];
+    let advertised = [
+        listener("PLAINTEXT_HOST", "", 9092, Some(("localhost", 9092))),
+        listener("PLAINTEXT", "", 19092, Some(("broker", 19092))),
+    ];
+    let Loaded { config, notices } = loaded(in_container(&plain));
+    let is_warning = |notice: &Notice| matches!(notice, Notice::Warning(_));
+    assert!(!notices.iter().any(is_warning), "{notices:?}");
+    assert_eq!(config.listeners().unwrap().broker, advertised);
+    assert_eq!(config.get(keys::NODE_ID), 7);
+    assert_eq!(
+        config.data_folder(),
+        PathBuf::from("/tmp/kraft-combined-logs")
+    );
+
+    let listening = "CONTROLLER://:29093,PLAINTEXT_HOST://:1,PLAINTEXT://broker:2";
+    let explicit = [&plain[..], &[("KAFKA_LISTENERS", listening)]].concat();
+    assert_eq!(
+        listeners(in_container(&explicit)),
+        [
+            listener("PLAINTEXT_HOST", "", 1, Some(("localhost", 9092))),
+            listener("PLAINTEXT", "broker", 2, Some(("broker", 19092))),
+        ]
+    );
+    let two = [("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@a:1,2@b:1")];
+    let warning =
+        "each Ottla is a cluster of its own, nothing is shared between these nodes: 1@a:1, 2@b:1";
+    let notices = loaded(in_container(&two)).notices;
+    assert!(notices.contains(&Notice::Warning(warning.to_owned())));
+    let empty = [("KAFKA_ADVERTISED_LISTENERS", "")];
+    assert_eq!(
+        listeners(in_container(&empty)),
+        [listener("PLAINTEXT", "", 9092, None)]
+    );
+    let unreadable = refused(in_container(&[("KAFKA_ADVERTISED_LISTENERS", "localhost")]));
+    assert!(
+        unreadable.contains("cannot read `localhost`"),
+        "{unreadable}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::run::RunError;
 use crate::config::{Config, keys};
 
-/// Prints the line for people: addresses, where data is, how durable, which version.
+/// Prints the line for people: addresses, where data is, how durable, which version; after it `ottla.ready.line`.
 pub(super) fn ready_line(config: &Config, addresses: &[SocketAddr]) -> io::Result<()> {
     let addresses: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
     let data = if config.get(keys::OTTLA_STORE) == "memory" {
@@ -27,6 +27,9 @@ pub(super) fn ready_line(config: &Config, addresses: &[SocketAddr]) -> io::Resul
         env!("CARGO_PKG_VERSION"),
         addresses.join(", "),
     )?;
+    if let Some(line) = config.get(keys::OTTLA_READY_LINE) {
+        writeln!(stdout, "{line}")?;
+    }
     stdout.flush()
 }
 

@@ -1,10 +1,15 @@
-//! What the binary does with a data folder while no broker uses it: `ottla storage`.
+//! What the binary does beside serving: with a data folder while no broker uses it (`ottla storage`), and with a
+//! broker that may run (`ottla health`).
+
+mod health;
 
 use std::io::{self, Write};
 
 use crate::config::{Config, StorageCommand};
 use crate::store::local::{LocalStore, OpenError};
 use crate::store::{Store, StoreError};
+
+pub use health::{HealthError, health};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]

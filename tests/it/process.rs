@@ -1,7 +1,7 @@
 //! The binary as a person or a script meets it: what it prints, which files it leaves, how it ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -250,4 +250,65 @@ fn a_row_cache_is_made_anew() {
     );
     let (status, log) = Running::start(&arguments).stop(Signal::TERM);
     assert!(status.success() && log.contains("believed"), "{log}");
+}
+
+/// How `ottla health` ends: exit code, stdout, stderr.
+fn health(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = ottla(&[&["health"], arguments].concat())
+        .output()
+        .expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn health_says_in_one_line_whether_a_broker_answers() {
+    let running = Running::start(&["--dev"]);
+    let address = running.address();
+    let (code, line, log) = health(&[&address]);
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+    let start = format!("{address} is healthy: ");
+    assert!(line.starts_with(&start), "{line}");
+    assert!(line.contains(" APIs, 1 broker in cluster ") && line.lines().count() == 1);
+
+    // Without an address it asks the broker that the same settings would start.
+    let listeners = format!("listeners=PLAINTEXT://{address}");
+    assert_eq!(health(&["--set", &listeners]).1, line);
+    running.stop(Signal::TERM);
+
+    let (code, line, log) = health(&[&address]);
+    assert_eq!((code, line.as_str()), (Some(1), ""));
+    let start = format!("error: {address} is not healthy: ");
+    assert!(log.starts_with(&start) && log.lines().count() == 1, "{log}");
+    let (code, _, log) = health(&["--set", "listeners=PLAINTEXT://:0"]);
+    assert_eq!(code, Some(2));
+    assert!(log.contains("ottla health HOST:PORT"), "{log}");
+    let (code, _, log) = health(&["9092"]);
+    assert_eq!(code, Some(2));
+    assert!(log.contains("`9092`\nhint: "), "{log}");
+}
+
+#[test]
+fn health_is_not_fooled_by_what_is_no_broker() {
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"",
+        b"\0\0\0\x06\0\0\0\x09\0\0",
+    ] {
+        let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = other.local_addr().expect("an address").to_string();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = other.accept().expect("a connection");
+            stream.read_exact(&mut [0; 14]).expect("a request");
+            stream.write_all(answer).expect("it is read");
+        });
+        let (code, line, log) = health(&[&address]);
+        assert_eq!((code, line.as_str()), (Some(1), ""), "{log}");
+        assert!(log.contains("is not healthy: "), "{log}");
+        answering.join().expect("it has answered");
+    }
 }

@@ -22,6 +22,8 @@ declare! { OTTLA_KEYS: Broker;
         "The form of log lines.";
     OTTLA_READY_FILE: opt_string "ottla.ready.file", Any, ReadOnly, Honoured,
         "A file that is written, with the addresses in it, once requests are answered.";
+    OTTLA_READY_LINE: opt_string "ottla.ready.line", Any, ReadOnly, Honoured,
+        "A line that is printed after Ottla's own once requests are answered, for those who wait for one of Kafka's.";
     OTTLA_REPLICATION_FACTOR: string "ottla.replication.factor" = "strict", OneOf(&["any", "strict"]), ReadOnly, Honoured,
         "Whether a topic may ask for more replicas than there are brokers: strict refuses as Kafka does, any accepts.";
     OTTLA_REQUEST_MEMORY_BYTES: long "ottla.request.memory.bytes" = 268_435_456, AtLeast(1_048_576), ReadOnly, Honoured,
