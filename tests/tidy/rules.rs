@@ -16,20 +16,23 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["base", "protocol", "config"]),
     ("log", &["base", "protocol", "config", "store"]),
     ("cluster", &["base", "protocol", "config", "store"]),
+    ("group", &["base", "protocol", "config", "store"]),
     (
         "broker",
-        &["base", "protocol", "config", "store", "log", "cluster"],
+        &[
+            "base", "protocol", "config", "store", "log", "cluster", "group",
+        ],
     ),
     (
         "api",
         &[
-            "base", "protocol", "config", "store", "log", "cluster", "broker",
+            "base", "protocol", "config", "store", "log", "cluster", "group", "broker",
         ],
     ),
     (
         "server",
         &[
-            "base", "protocol", "config", "store", "log", "cluster", "broker", "api",
+            "base", "protocol", "config", "store", "log", "cluster", "group", "broker", "api",
         ],
     ),
     // The tools read a folder that no broker uses: they need what knows the bytes, and nothing that runs.
@@ -44,7 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that decide and do nothing else.
-const PURE_CORES: &[&str] = &["log", "cluster"];
+const PURE_CORES: &[&str] = &["log", "cluster", "group"];
 
 /// What a pure core must not name, and why.
 const IMPURE: &[(&str, &str)] = &[
