@@ -12,7 +12,6 @@ use super::testing::{ask, broker, broker_on, outcome};
 use super::{Answer, Reply};
 use crate::broker::Broker;
 use crate::cluster::Topic;
-use crate::store::StoreError;
 use crate::store::fault::{Fault, FaultStore};
 use crate::store::memory::MemoryStore;
 
@@ -222,7 +221,7 @@ async fn log_append_time_is_the_brokers() {
 
 #[tokio::test]
 async fn a_failed_commit_is_answered_and_costs_no_offset() {
-    let store = Arc::new(FaultStore::new(Arc::new(MemoryStore::new())));
+    let store = FaultStore::new();
     let broker = broker_on(store.clone(), &[]).await;
     let topic = topic(&broker, "t", &[]).await;
     let send = async || {
@@ -230,12 +229,7 @@ async fn a_failed_commit_is_answered_and_costs_no_offset() {
         (answer.error_code, answer.base_offset)
     };
     assert_eq!(send().await, (0, 0));
-    let full = || {
-        Fault::Fails(StoreError::Full {
-            reason: "told to".to_owned(),
-        })
-    };
-    store.plan([full()]);
+    store.plan([Fault::Full]);
     assert_eq!(send().await, (56, -1), "KAFKA_STORAGE_ERROR");
     assert_eq!(
         fetch(&broker, 12, &topic, 0).await.high_watermark,
@@ -252,7 +246,7 @@ async fn a_failed_commit_is_answered_and_costs_no_offset() {
 
 #[tokio::test]
 async fn a_retry_after_an_unknown_outcome_is_a_duplicate() {
-    let store = Arc::new(FaultStore::new(Arc::new(MemoryStore::new())));
+    let store = FaultStore::new();
     let broker = broker_on(store.clone(), &[]).await;
     let topic = topic(&broker, "t", &[]).await;
     let send = async |sequence| {
@@ -266,7 +260,7 @@ async fn a_retry_after_an_unknown_outcome_is_a_duplicate() {
         (answer.error_code, answer.base_offset)
     };
     assert_eq!(send(0).await, (0, 0));
-    store.plan([Fault::MadeButUnknown]);
+    store.plan([Fault::Unheard]);
     assert_eq!(send(1).await, (56, -1));
     assert_eq!(
         send(1).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::base::PartitionNumber;
-use crate::broker::faulty::{FAULTS, Fault, FaultyStore};
+use crate::store::fault::{FAULTS, Fault, FaultStore};
 use crate::store::memory::MemoryStore;
 
 fn memory() -> Arc<dyn Store> {
@@ -107,7 +107,7 @@ fn grown(name: &str, count: i32) -> GrowTopic {
 async fn a_topic_grows_whatever_becomes_of_the_commit() {
     let mut numbers = BTreeSet::new();
     for fault in FAULTS {
-        let faulty = FaultyStore::new();
+        let faulty = FaultStore::new();
         let store: Arc<dyn Store> = faulty.clone();
         let (one, two) = (load(&store).await, load(&store).await);
         let topic = create(&one, plain("t", 2)).await.expect("created");
@@ -244,7 +244,7 @@ async fn a_cluster_id_is_taken_from_the_configuration_and_then_held_to() {
 #[tokio::test]
 async fn a_commit_that_fails_leaves_answer_and_store_in_agreement() {
     for fault in FAULTS {
-        let faulty = FaultyStore::new();
+        let faulty = FaultStore::new();
         let store: Arc<dyn Store> = faulty.clone();
         let catalog = load(&store).await;
         faulty.fail_after(0, fault);

@@ -4,8 +4,6 @@
 mod cache;
 pub mod catalog;
 pub mod committer;
-#[cfg(test)]
-mod faulty;
 pub mod fetch;
 pub mod fetch_session;
 mod free;

@@ -100,7 +100,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::broker::faulty::{FAULTS, Fault, FaultyStore};
+    use crate::store::fault::{FAULTS, Fault, FaultStore};
     use crate::store::memory::MemoryStore;
 
     #[tokio::test]
@@ -163,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_reservation_that_fails_gives_no_id_out_twice() {
         for fault in FAULTS {
-            let store = FaultyStore::new();
+            let store = FaultStore::new();
             let ids = ProducerIds::new(store.clone());
             store.fail_after(0, fault);
             let first = ids.next().await;

@@ -6,10 +6,10 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::base::LeaderEpoch;
-use crate::broker::faulty::{FAULTS, FaultyStore};
 use crate::cluster::{CreateTopic, DeleteTopic};
 use crate::config::Config;
 use crate::log::{self, Page, RunEntry, RunKind};
+use crate::store::fault::{FAULTS, FaultStore};
 use crate::store::local::{LocalOptions, LocalStore};
 use crate::store::memory::{BLOB_SIZE, MemoryStore};
 use crate::store::{BlobName, Place};
@@ -264,7 +264,7 @@ async fn a_trim_goes_on_after_a_restart() {
 async fn a_trim_survives_a_failure_of_any_of_its_commits() {
     for fault in FAULTS {
         for passing in 0.. {
-            let faulty = FaultyStore::new();
+            let faulty = FaultStore::new();
             let setup = Setup::on(faulty.clone()).await;
             setup.append(0, 0, blob_size()).await;
             setup.append(1, 0, blob_size()).await;
@@ -289,7 +289,7 @@ async fn a_trim_survives_a_failure_of_any_of_its_commits() {
 
 #[tokio::test]
 async fn a_full_disk_is_emptied_by_deleting_topics() {
-    let faulty = FaultyStore::new();
+    let faulty = FaultStore::new();
     let setup = Setup::on(faulty.clone()).await;
     setup.append(0, 0, blob_size()).await;
     setup.append(1, 0, blob_size()).await;

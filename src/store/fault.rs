@@ -1,70 +1,90 @@
 //! A store that fails when it is told to: for tests of what stands above the seam.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::memory::MemoryStore;
 use super::{
     BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Room,
-    Row, Store, StoreError,
+    Row, Store, StoreError, Write,
 };
 use crate::base::BoxFuture;
 
-/// What happens to a commit instead of being made.
-#[derive(Clone, Debug)]
+/// What happens to a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It fails and nothing is changed.
-    Fails(StoreError),
-    /// It is made, but nobody learns of it.
-    MadeButUnknown,
-    /// A guard does not hold, as if another broker had been faster.
-    Conflicts,
     /// Nothing: it is made.
     None,
+    /// It fails, nothing is changed, and the caller knows.
+    Unavailable,
+    /// The same for want of room.
+    Full,
+    /// Nothing is changed, and the caller does not know.
+    Lost,
+    /// It takes effect, and the caller does not know.
+    Unheard,
+    /// A guard does not hold, as if another broker had been faster.
+    Conflicts,
 }
 
-/// A store in front of another one.
-#[derive(Debug)]
+/// The ways in which a commit fails that a caller must tell apart.
+pub(crate) const FAULTS: [Fault; 3] = [Fault::Unavailable, Fault::Lost, Fault::Unheard];
+
+/// A memory engine whose commits fail on order.
+#[derive(Debug, Default)]
 pub(crate) struct FaultStore {
-    store: Arc<dyn Store>,
-    next: Mutex<VecDeque<Fault>>,
+    inner: MemoryStore,
+    plan: Mutex<VecDeque<Fault>>,
+    full: AtomicBool,
 }
 
 impl FaultStore {
-    /// Passes everything on to `store`.
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            next: Mutex::default(),
-        }
+    /// An empty store without a fault.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
     }
 
-    /// What happens to the next commits that have a body; later ones are made.
+    fn planned(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happens to the next commits; later ones are made.
     pub(crate) fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(faults);
+        self.planned().extend(faults);
+    }
+
+    /// The commit after `passing` more fails.
+    pub(crate) fn fail_after(&self, passing: usize, fault: Fault) {
+        self.plan(std::iter::repeat_n(Fault::None, passing).chain([fault]));
+    }
+
+    /// Whether a planned fault has not come yet; it will not come any more.
+    pub(crate) fn call_off(&self) -> bool {
+        !std::mem::take(&mut *self.planned()).is_empty()
+    }
+
+    /// From now on there is room only for commits that remove something.
+    pub(crate) fn fill(&self) {
+        self.full.store(true, Ordering::SeqCst);
     }
 
     fn fault(&self, commit: &Commit) -> Fault {
-        if commit.body.is_empty() {
-            return Fault::None;
+        let removes = |write: &Write| matches!(write, Write::Delete { .. });
+        if self.full.load(Ordering::SeqCst) && !commit.writes.iter().any(removes) {
+            return Fault::Full;
         }
-        let next = self
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
-        next.unwrap_or(Fault::None)
+        self.planned().pop_front().unwrap_or(Fault::None)
     }
 }
 
 impl MetaStore for FaultStore {
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Row>, StoreError>> {
-        self.store.get(keys)
+        self.inner.get(keys)
     }
 
     fn scan(
@@ -73,24 +93,26 @@ impl MetaStore for FaultStore {
         order: Order,
         limit: Limit,
     ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
-        self.store.scan(range, order, limit)
+        self.inner.scan(range, order, limit)
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
-        match self.fault(&commit) {
-            Fault::None => self.store.commit(commit),
-            Fault::Fails(error) => Box::pin(async { Err(error) }),
-            Fault::Conflicts => Box::pin(async { Ok(Outcome::Conflict(Vec::new())) }),
-            Fault::MadeButUnknown => {
-                let made = self.store.commit(commit);
-                Box::pin(async {
+        let reason = "on order".to_owned();
+        let answer = match self.fault(&commit) {
+            Fault::None => return self.inner.commit(commit),
+            Fault::Unavailable => Err(StoreError::Unavailable { reason }),
+            Fault::Full => Err(StoreError::Full { reason }),
+            Fault::Lost => Err(StoreError::Unknown { reason }),
+            Fault::Conflicts => Ok(Outcome::Conflict(Vec::new())),
+            Fault::Unheard => {
+                let made = self.inner.commit(commit);
+                return Box::pin(async move {
                     made.await?;
-                    Err(StoreError::Unknown {
-                        reason: "told to".to_owned(),
-                    })
-                })
+                    Err(StoreError::Unknown { reason })
+                });
             }
-        }
+        };
+        Box::pin(ready(answer))
     }
 }
 
@@ -100,28 +122,28 @@ impl BlobStore for FaultStore {
         name: BlobName,
         ranges: &'a [Range<u64>],
     ) -> BoxFuture<'a, Result<Vec<Bytes>, StoreError>> {
-        self.store.read(name, ranges)
+        self.inner.read(name, ranges)
     }
 
     fn blobs(&self) -> BoxFuture<'_, Result<Vec<BlobInfo>, StoreError>> {
-        self.store.blobs()
+        self.inner.blobs()
     }
 
     fn placed_keys(&self, name: BlobName) -> BoxFuture<'_, Result<Vec<Key>, StoreError>> {
-        self.store.placed_keys(name)
+        self.inner.placed_keys(name)
     }
 
     fn delete<'a>(&'a self, names: &'a [BlobName]) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.store.delete(names)
+        self.inner.delete(names)
     }
 }
 
 impl Store for FaultStore {
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
-        self.store.room()
+        self.inner.room()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.close()
+        self.inner.close()
     }
 }
