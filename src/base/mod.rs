@@ -1,11 +1,13 @@
 //! What every other module may use: identifiers, time, randomness, futures. Imports nothing of ours.
 
 mod clock;
+mod id;
 mod ids;
 mod rng;
 mod rope;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use id::{decode_id, encode_id};
 pub use ids::{LeaderEpoch, NodeId, PartitionNumber, ProducerEpoch, ProducerId};
 pub use rng::Rng;
 pub use rope::{Rope, RopeReader};

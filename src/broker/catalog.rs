@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, Notify, watch};
-use uuid::Uuid;
 
 use super::notices::Notices;
 use crate::base::NodeId;
@@ -20,7 +19,7 @@ use crate::cluster::{
     Replication, RowError, Rules, Topic, TopicRow, Topics,
 };
 use crate::config::{Config, ConfigError, TopicConfig, keys};
-use crate::store::{Commit, Key, KeyRange, Limit, Order, Row, Store, StoreError, Version, Write};
+use crate::store::{Key, KeyRange, Limit, Order, Row, Store, StoreError, Version};
 
 /// Times that a change is decided anew because another broker changed the same rows first.
 const ATTEMPTS_MAX: u32 = 16;
@@ -119,7 +118,7 @@ struct Inner {
 }
 
 impl Catalog {
-    /// Reads all topics; on a new store also draws the cluster id.
+    /// Reads all topics.
     pub async fn load(store: Arc<dyn Store>, config: Arc<Config>) -> Result<Self, CatalogError> {
         let defaults = Arc::new(TopicConfig::resolve(&config, &BTreeMap::new())?);
         let asked = config.get(keys::OTTLA_CLUSTER_ID);
@@ -149,7 +148,7 @@ impl Catalog {
         self.0.topics.subscribe()
     }
 
-    /// The cluster's id as clients see it: 22 characters.
+    /// The cluster's id as clients see it.
     pub fn cluster_id(&self) -> &str {
         &self.0.cluster_id
     }
@@ -304,36 +303,17 @@ pub(super) async fn scan(
     }
 }
 
-/// The cluster's id: on a new store the one that is asked for, else a random one.
+/// The cluster's id is the store's. One that was made before the store had it has a row of its own, which counts.
 async fn load_cluster_id(store: &dyn Store, asked: Option<String>) -> Result<String, CatalogError> {
-    let key = cluster::facts_key();
-    for _ in 0..ATTEMPTS_MAX {
-        let row = get(store, key.clone()).await?;
-        if let Some(value) = row.value {
-            let stored = cluster::decode_cluster_id(&value)?;
-            return match asked {
-                Some(asked) if asked != stored => Err(CatalogError::ClusterId { stored, asked }),
-                _ => Ok(stored),
-            };
-        }
-        let drawn = asked
-            .clone()
-            .unwrap_or_else(|| cluster::encode_id(Uuid::new_v4()));
-        let commit = Commit {
-            guards: vec![(key.clone(), Version::ABSENT)],
-            writes: vec![Write::Put {
-                key: key.clone(),
-                value: cluster::encode_cluster_id(&drawn),
-                place_at: None,
-            }],
-            body: Vec::new(),
-        };
-        match store.commit(commit).await {
-            Ok(_) | Err(StoreError::Unknown { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let row = get(store, cluster::facts_key()).await?;
+    let stored = match row.value {
+        Some(value) => cluster::decode_cluster_id(&value)?,
+        None => store.cluster_id().to_owned(),
+    };
+    match asked {
+        Some(asked) if asked != stored => Err(CatalogError::ClusterId { stored, asked }),
+        _ => Ok(stored),
     }
-    Err(CatalogError::Contended)
 }
 
 #[cfg(test)]

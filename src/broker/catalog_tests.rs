@@ -6,6 +6,7 @@ use super::*;
 use crate::base::PartitionNumber;
 use crate::store::fault::{FAULTS, Fault, FaultStore};
 use crate::store::memory::MemoryStore;
+use crate::store::{Commit, Write};
 
 fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
@@ -229,7 +230,7 @@ async fn a_closed_store_refuses_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_cluster_id_is_taken_from_the_configuration_and_then_held_to() {
-    let store = memory();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::of_cluster("first".to_owned()));
     let asked = |id: &str| {
         let config = Config::from_pairs([("ottla.cluster.id", id)]).expect("valid");
         Catalog::load(store.clone(), Arc::new(config))
@@ -238,6 +239,21 @@ async fn a_cluster_id_is_taken_from_the_configuration_and_then_held_to() {
     assert_eq!(load(&store).await.cluster_id(), "first");
     let refused = asked("second").await.map(|_| ());
     assert!(matches!(refused, Err(CatalogError::ClusterId { .. })));
+
+    // What clients have seen counts, where it was noted in a row.
+    let old = Write::Put {
+        key: cluster::facts_key(),
+        value: Bytes::from_static(b"\x01\0\0\0\x03old"),
+        place_at: None,
+    };
+    let commit = Commit {
+        writes: vec![old],
+        ..Commit::default()
+    };
+    store.commit(commit).await.expect("commits");
+    assert_eq!(load(&store).await.cluster_id(), "old");
+    assert_eq!(asked("old").await.expect("loads").cluster_id(), "old");
+    assert!(asked("first").await.is_err());
 }
 
 /// Whatever becomes of the one commit: the answer is right, and so is what the next start reads.

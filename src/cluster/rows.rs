@@ -100,7 +100,7 @@ pub fn producer_ids_key() -> Key {
     with_kind(KIND_PRODUCER_IDS, &[])
 }
 
-/// Key of the cluster's facts.
+/// Key of the cluster's facts: read, and written no more.
 pub fn facts_key() -> Key {
     with_kind(KIND_FACTS, &[])
 }
@@ -204,15 +204,7 @@ pub fn decode_producer_ids(value: &[u8]) -> Result<i64, RowError> {
     reader.finish(next)
 }
 
-/// The value of the facts row.
-pub fn encode_cluster_id(cluster_id: &str) -> Bytes {
-    let mut value = BytesMut::new();
-    value.put_u8(LAYOUT);
-    put_text(&mut value, cluster_id);
-    value.freeze()
-}
-
-/// The inverse of [`encode_cluster_id`].
+/// The cluster id in the facts row, which stores had before [`crate::store::Store::cluster_id`].
 pub fn decode_cluster_id(value: &[u8]) -> Result<String, RowError> {
     let mut reader = Reader::new("cluster facts", value)?;
     let cluster_id = reader.text()?;
@@ -388,11 +380,7 @@ mod tests {
         assert_eq!(decode_producer_ids(&encode_producer_ids(258)), Ok(258));
         assert!(decode_producer_ids(&encode_producer_ids(-1)).is_err());
         assert_eq!(
-            encode_cluster_id("ab"),
-            [1, 0, 0, 0, 2, b'a', b'b'].as_slice()
-        );
-        assert_eq!(
-            decode_cluster_id(&encode_cluster_id("ab")).as_deref(),
+            decode_cluster_id(&[1, 0, 0, 0, 2, b'a', b'b']).as_deref(),
             Ok("ab")
         );
         let id = Uuid::from_u128(5);

@@ -96,7 +96,9 @@ async fn open_store(
     signals: &mut Signals,
 ) -> Result<Option<Arc<dyn Store>>, RunError> {
     if config.get(keys::OTTLA_STORE) == "memory" {
-        return Ok(Some(Arc::new(MemoryStore::new())));
+        let asked = config.get(keys::OTTLA_CLUSTER_ID);
+        let store = asked.map_or_else(MemoryStore::new, MemoryStore::of_cluster);
+        return Ok(Some(Arc::new(store)));
     }
     let config = Arc::clone(config);
     let opening = tokio::task::spawn_blocking(move || {
@@ -120,6 +122,7 @@ fn local_options(config: &Config) -> LocalOptions {
     let interval_ms = config.get(keys::OTTLA_SYNC_INTERVAL_MS);
     LocalOptions {
         node_id: config.get(keys::NODE_ID),
+        cluster_id: config.get(keys::OTTLA_CLUSTER_ID),
         durability: match config.get(keys::OTTLA_DURABILITY).as_str() {
             "os" => Durability::Os,
             _ => Durability::Fsync,

@@ -139,6 +139,10 @@ impl BlobStore for FaultStore {
 }
 
 impl Store for FaultStore {
+    fn cluster_id(&self) -> &str {
+        self.inner.cluster_id()
+    }
+
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
         self.inner.room()
     }

@@ -7,19 +7,21 @@ use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use uuid::Uuid;
 
 use super::{
     BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Place,
     Room, Row, Space, Store, StoreError, Version, Write,
 };
-use crate::base::BoxFuture;
+use crate::base::{BoxFuture, encode_id};
 
 /// A blob is closed once it holds this many bytes.
 pub const BLOB_SIZE: u64 = 16 * 1024 * 1024;
 
 /// Rows and blobs in memory. Every operation is done when its function returns; the futures are ready.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
+    cluster_id: String,
     state: Mutex<State>,
 }
 
@@ -47,10 +49,24 @@ impl Blob {
     }
 }
 
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store with a random cluster id.
     pub fn new() -> Self {
-        Self::default()
+        Self::of_cluster(encode_id(Uuid::new_v4()))
+    }
+
+    /// An empty store of this cluster.
+    pub fn of_cluster(cluster_id: String) -> Self {
+        Self {
+            cluster_id,
+            state: Mutex::default(),
+        }
     }
 
     /// The state of a store that is not closed.
@@ -137,6 +153,10 @@ impl BlobStore for MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
         Box::pin(ready(Ok(None)))
     }

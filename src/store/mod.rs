@@ -203,6 +203,9 @@ pub struct Room {
 
 /// An engine: rows and blobs under one commit, and an end.
 pub trait Store: MetaStore + BlobStore {
+    /// The id of the cluster whose state this is, given or drawn when the store was made and the same ever since.
+    fn cluster_id(&self) -> &str;
+
     /// How much room there is; `None` where nothing but memory bounds it.
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>>;
 

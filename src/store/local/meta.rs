@@ -4,11 +4,13 @@ use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::codec::crc;
 use super::disk::Disk;
 use super::marks;
-use super::options::OpenError;
-use crate::base::Rng;
+use super::options::{LocalOptions, OpenError};
+use crate::base::{Rng, decode_id, encode_id};
 
 /// The file name.
 pub(super) const META: &str = "ottla.properties";
@@ -20,13 +22,41 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) node_id: i32,
-    /// The cluster id, and what ties every segment and snapshot to this folder.
+    /// The id of the cluster as clients see it: `store_id` as Kafka prints ids, or the one that was asked for.
+    pub(super) cluster_id: String,
+    /// What ties every segment and snapshot to this folder.
     pub(super) store_id: [u8; 16],
     /// Bytes of a journal segment.
     pub(super) segment_size: u64,
 }
 
+/// Bytes that a cluster id may have at most.
+const CLUSTER_ID_SIZE_MAX: usize = 255;
+
 impl Meta {
+    /// Of a new folder on a file system of `total` bytes.
+    pub(super) fn new(
+        options: &LocalOptions,
+        total: u64,
+        rng: &mut Rng,
+    ) -> Result<Self, OpenError> {
+        let store_id = new_store_id(rng);
+        let drawn = || encode_id(Uuid::from_bytes(store_id));
+        let cluster_id = options.cluster_id.clone().unwrap_or_else(drawn);
+        let fits = (1..=CLUSTER_ID_SIZE_MAX).contains(&cluster_id.len());
+        if !fits || cluster_id.chars().any(char::is_control) {
+            return Err(OpenError::ClusterId { asked: cluster_id });
+        }
+        Ok(Self {
+            node_id: options.node_id,
+            cluster_id,
+            store_id,
+            segment_size: options
+                .segment_size
+                .unwrap_or_else(|| LocalOptions::segment_size_for(total)),
+        })
+    }
+
     /// Reads the meta file; `None` when there is none.
     pub(super) fn read(disk: &Arc<dyn Disk>) -> Result<Option<Self>, OpenError> {
         let bytes = marks::read(disk, META).map_err(OpenError::io(META))?;
@@ -41,10 +71,12 @@ impl Meta {
     fn to_text(&self) -> String {
         let mut text = format!(
             "# Made by Ottla. Not to be edited.\nformat={FORMAT}\nnode.id={}\ncluster.id={}\nsegment.bytes={}\n",
-            self.node_id,
-            cluster_id(&self.store_id),
-            self.segment_size,
+            self.node_id, self.cluster_id, self.segment_size,
         );
+        let store_id = encode_id(Uuid::from_bytes(self.store_id));
+        if store_id != self.cluster_id {
+            let _ = writeln!(text, "store.id={store_id}");
+        }
         let crc = crc(text.as_bytes());
         let _ = writeln!(text, "crc32c={crc:08x}");
         text
@@ -64,59 +96,33 @@ impl Meta {
             let known = FORMAT;
             return Err(OpenError::NewerFormat { found, known });
         }
-        let covered = text.find("crc32c=").unwrap_or(text.len());
+        let covered = text.rfind("crc32c=").unwrap_or(text.len());
         if field("crc32c")? != format!("{:08x}", crc(&bytes[..covered])) {
             return Err(corrupt("its checksum does not fit"));
         }
-        let store_id = parse_cluster_id(field("cluster.id")?);
+        let cluster_id = field("cluster.id")?;
+        let store_id = decode_id(field("store.id").unwrap_or(cluster_id));
         let segment_size = field("segment.bytes")?.parse();
         Ok(Self {
             node_id: field("node.id")?.parse().map_err(|_| bad("node.id"))?,
-            store_id: store_id.ok_or_else(|| corrupt("`cluster.id` is not an id"))?,
+            cluster_id: cluster_id.to_owned(),
+            store_id: *store_id
+                .ok_or_else(|| corrupt("`cluster.id` or `store.id` is not an id"))?
+                .as_bytes(),
             segment_size: segment_size.map_err(|_| bad("segment.bytes"))?,
         })
     }
 }
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// Bytes as Kafka writes its UUIDs: URL-safe base64 without padding (`org.apache.kafka.common.Uuid`).
-pub(super) fn cluster_id(id: &[u8; 16]) -> String {
-    let bits = u128::from_be_bytes(*id);
-    // 22 digits hold 132 bits: the last digit has two of the id's and four zeros.
-    let shifted = |index: u32| match index {
-        21 => bits << 4,
-        _ => bits >> (122 - 6 * index),
-    };
-    let digit = |index| DIGITS[usize::from(shifted(index).to_le_bytes()[0] & 63)];
-    (0..22).map(|index| char::from(digit(index))).collect()
-}
-
-fn parse_cluster_id(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 22 {
-        return None;
-    }
-    let mut bits: u128 = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        let value = u128::try_from(DIGITS.iter().position(|digit| *digit == byte)?).ok()?;
-        bits = match index {
-            21 => bits << 2 | value >> 4,
-            _ => bits << 6 | value,
-        };
-    }
-    let id = bits.to_be_bytes();
-    (cluster_id(&id) == text).then_some(id)
-}
-
 /// A new id: a version 4 UUID whose text does not begin with a dash, as Kafka has it.
-pub(super) fn new_store_id(rng: &mut Rng) -> [u8; 16] {
+fn new_store_id(rng: &mut Rng) -> [u8; 16] {
     loop {
         let (high, low) = (rng.next_u64(), rng.next_u64());
         let id = uuid::Builder::from_u128(u128::from(high) << 64 | u128::from(low))
             .with_version(uuid::Version::Random)
             .with_variant(uuid::Variant::RFC4122)
             .into_uuid();
-        if !cluster_id(id.as_bytes()).starts_with('-') {
+        if !encode_id(id).starts_with('-') {
             return *id.as_bytes();
         }
     }
@@ -126,27 +132,37 @@ pub(super) fn new_store_id(rng: &mut Rng) -> [u8; 16] {
 mod tests {
     use super::*;
 
+    fn meta_of(asked: Option<&str>) -> Result<Meta, OpenError> {
+        let options = LocalOptions {
+            cluster_id: asked.map(str::to_owned),
+            ..LocalOptions::default()
+        };
+        Meta::new(&options, 1 << 30, &mut Rng::seeded(1))
+    }
+
     fn meta() -> Meta {
-        Meta {
-            node_id: 1,
-            store_id: new_store_id(&mut Rng::seeded(1)),
-            segment_size: 1 << 22,
-        }
+        meta_of(None).unwrap()
     }
 
     #[test]
-    fn cluster_ids_are_written_as_kafka_writes_them() {
-        assert_eq!(cluster_id(&[0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
-        assert_eq!(cluster_id(&[0xff; 16]), "_____________________w");
-        // org.apache.kafka.common.Uuid.ONE_UUID
-        assert_eq!(cluster_id(&1u128.to_be_bytes()), "AAAAAAAAAAAAAAAAAAAAAQ");
-        let mut rng = Rng::seeded(5);
-        for _ in 0..200 {
-            let id = new_store_id(&mut rng);
-            assert_eq!(parse_cluster_id(&cluster_id(&id)), Some(id));
+    fn a_cluster_id_that_was_asked_for_stands_beside_that_of_the_folder() {
+        let drawn = meta();
+        assert!(!drawn.to_text().contains("store.id"));
+        for asked in ["orders", "a=b", "crc32c=00000000", "AAAAAAAAAAAAAAAAAAAAAQ"] {
+            let named = meta_of(Some(asked)).unwrap();
+            assert_eq!(named.cluster_id, asked);
+            assert_eq!(named.store_id, drawn.store_id);
+            assert_eq!(Meta::parse(named.to_text().as_bytes()).unwrap(), named);
         }
-        assert_eq!(parse_cluster_id("AAAAAAAAAAAAAAAAAAAAAB"), None);
-        assert_eq!(parse_cluster_id("short"), None);
+        for unfit in [
+            "",
+            "two\nlines",
+            "tab\t",
+            &"x".repeat(CLUSTER_ID_SIZE_MAX + 1),
+        ] {
+            let refused = meta_of(Some(unfit)).unwrap_err();
+            assert!(matches!(refused, OpenError::ClusterId { .. }), "{unfit:?}");
+        }
     }
 
     #[test]

@@ -117,11 +117,6 @@ impl LocalStore {
         Ok(())
     }
 
-    /// The cluster id, made with the folder, as Kafka writes it.
-    pub fn cluster_id(&self) -> String {
-        meta::cluster_id(&self.shared.store_id)
-    }
-
     /// Hands a job to the writer; the future waits for its answer.
     fn ask<T: Send + 'static>(
         &self,
@@ -237,6 +232,10 @@ impl BlobStore for LocalStore {
 }
 
 impl Store for LocalStore {
+    fn cluster_id(&self) -> &str {
+        &self.shared.cluster_id
+    }
+
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
         Box::pin(async {
             self.is_open()?;

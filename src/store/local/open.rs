@@ -12,7 +12,7 @@ use super::frame::Point;
 use super::journal::Start;
 use super::locks::lock;
 use super::marks::{self, CheckpointMark, RunMark};
-use super::meta::{META, Meta, new_store_id};
+use super::meta::{META, Meta};
 use super::options::{LocalOptions, OpenError};
 use super::replay::{Replayed, Vouched};
 use super::rows::Rows;
@@ -81,8 +81,7 @@ fn share(
     let bell = Arc::new(Bell::default());
     let rows = Rows::new(sled_folder, options.sled_cache_bytes, Arc::clone(&bell));
     let start = Point::start(segments.alignment());
-    let store_id = meta.store_id;
-    Arc::new(Shared::new(options, store_id, segments, rows, bell, start))
+    Arc::new(Shared::new(options, meta, segments, rows, bell, start))
 }
 
 /// Makes a folder: the first segment, and last of all the meta file.
@@ -94,13 +93,7 @@ fn make(
     mut rng: Rng,
 ) -> Result<(Arc<Shared>, Start), OpenError> {
     let total = disk.space().map_err(OpenError::io("data folder"))?.total;
-    let meta = Meta {
-        node_id: options.node_id,
-        store_id: new_store_id(&mut rng),
-        segment_size: options
-            .segment_size
-            .unwrap_or_else(|| LocalOptions::segment_size_for(total)),
-    };
+    let meta = Meta::new(&options, total, &mut rng)?;
     let shared = share(options, disk, sled_folder, &meta, rng);
     clear(&shared.segments.files, names)?;
     let active = make_files(&shared, &meta)?;

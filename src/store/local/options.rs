@@ -21,6 +21,8 @@ pub enum Durability {
 pub struct LocalOptions {
     /// The `node.id` that the folder belongs to.
     pub node_id: i32,
+    /// The cluster id of a folder that is made; `None` = a random one.
+    pub cluster_id: Option<String>,
     /// When a commit is acknowledged.
     pub durability: Durability,
     /// With [`Durability::Os`]: the time between a write and its sync.
@@ -55,6 +57,7 @@ impl Default for LocalOptions {
     fn default() -> Self {
         Self {
             node_id: 1,
+            cluster_id: None,
             durability: Durability::Fsync,
             os_sync_interval: Duration::from_millis(50),
             idle_after: Duration::from_millis(100),
@@ -105,6 +108,11 @@ pub enum OpenError {
         "data folder belongs to node {found}, not {wanted}; set node.id or choose another folder"
     )]
     OtherNode { found: i32, wanted: i32 },
+    /// The cluster id that was asked for cannot be noted down.
+    #[error(
+        "cluster id {asked:?} is not one line of 1 to 255 bytes; choose another ottla.cluster.id"
+    )]
+    ClusterId { asked: String },
     /// A later version wrote here.
     #[error("on-disk format {found} is newer than {known}, the newest this version knows; upgrade")]
     NewerFormat { found: u32, known: u32 },

@@ -11,6 +11,7 @@ use super::checkpoint::Held;
 use super::disk::Disk;
 use super::frame::Point;
 use super::locks::{lock, wait};
+use super::meta::Meta;
 use super::options::LocalOptions;
 use super::overlay::{Frozen, Overlay};
 use super::rows::Rows;
@@ -131,6 +132,7 @@ impl Bell {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: LocalOptions,
+    pub(super) cluster_id: String,
     pub(super) store_id: [u8; 16],
     pub(super) disk: Arc<dyn Disk>,
     pub(super) segments: Segments,
@@ -162,7 +164,7 @@ impl Shared {
     /// Nothing has been read yet: sled holds nothing, and the journal begins at `start`.
     pub(super) fn new(
         options: LocalOptions,
-        store_id: [u8; 16],
+        meta: &Meta,
         segments: Segments,
         rows: Rows,
         bell: Arc<Bell>,
@@ -170,7 +172,8 @@ impl Shared {
     ) -> Self {
         Self {
             options,
-            store_id,
+            cluster_id: meta.cluster_id.clone(),
+            store_id: meta.store_id,
             disk: Arc::clone(&segments.files.disk),
             segments,
             overlay: Overlay::new(start),

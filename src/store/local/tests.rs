@@ -96,7 +96,7 @@ fn what_was_acknowledged_is_there_after_a_stop_and_after_a_death() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
         let store = reopen(folder.path());
-        let id = store.cluster_id();
+        let id = store.cluster_id().to_owned();
         fill(&store, 0..30).await;
         check(&store, 30).await;
         store.close().await.unwrap();

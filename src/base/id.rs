@@ -18,6 +18,24 @@ pub fn encode_id(id: Uuid) -> String {
         .collect()
 }
 
+/// The inverse of [`encode_id`]; `None` for a text that it never gives.
+pub fn decode_id(text: &str) -> Option<Uuid> {
+    if text.len() != 22 {
+        return None;
+    }
+    let mut bits: u128 = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        let sextet = ALPHABET.iter().position(|digit| *digit == byte)?;
+        let sextet = u128::try_from(sextet).ok()?;
+        bits = match index {
+            21 => bits << 2 | sextet >> 4,
+            _ => bits << 6 | sextet,
+        };
+    }
+    let id = Uuid::from_u128(bits);
+    (encode_id(id) == text).then_some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +50,16 @@ mod tests {
             encode_id(Uuid::from_u128(counting)),
             "AAECAwQFBgcICQoLDA0ODw"
         );
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_printed() {
+        for bits in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
+            let id = Uuid::from_u128(bits);
+            assert_eq!(decode_id(&encode_id(id)), Some(id));
+        }
+        assert_eq!(decode_id("AAAAAAAAAAAAAAAAAAAAAB"), None);
+        assert_eq!(decode_id("short"), None);
+        assert_eq!(decode_id("AAAAAAAAAAAAAAAAAAAA+A"), None);
     }
 }
