@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Disk, RealDisk};
@@ -14,6 +14,29 @@ const LOCK: &str = "lock";
 
 /// The folder with sled's folders in it.
 pub(super) const SLED: &str = "rows";
+
+/// The folders on the way to this one, itself included, that have yet to be made.
+pub(super) fn missing(path: &Path) -> Vec<PathBuf> {
+    let missing = path.ancestors().take_while(|folder| {
+        let is_named = !folder.as_os_str().is_empty();
+        is_named && !folder.exists()
+    });
+    missing.map(Path::to_path_buf).collect()
+}
+
+/// Makes the names of new folders durable. Last of all: the file system has them on its disk by then, and a sync costs
+/// no more than asking.
+pub(super) fn sync_names(folders: &[PathBuf]) -> Result<(), OpenError> {
+    for folder in folders {
+        let parent = match folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let synced = File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(OpenError::io(&parent.display().to_string()))?;
+    }
+    Ok(())
+}
 
 /// [`take`], but only what is a data folder already.
 pub(super) fn take_existing(path: &Path) -> Result<(Arc<dyn Disk>, File), OpenError> {
@@ -48,4 +71,20 @@ pub(super) fn take(path: &Path) -> Result<(Arc<dyn Disk>, File), OpenError> {
     }
     let disk = RealDisk::open(path).map_err(failed)?;
     Ok((Arc::new(disk), lock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_have_yet_to_be_made_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, outer) = (folder.path(), folder.path().join("outer"));
+        assert!(missing(there).is_empty());
+        assert_eq!(missing(&outer.join("inner")), [outer.join("inner"), outer]);
+        let relative = Path::new("no such folder here");
+        assert_eq!(missing(relative), [relative]);
+        sync_names(&[there.join("new"), relative.to_owned()]).unwrap();
+    }
 }

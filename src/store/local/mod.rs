@@ -74,8 +74,10 @@ impl LocalStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_folder(path: &Path, options: LocalOptions) -> Result<Self, OpenError> {
+        let new = folder::missing(path);
         let (disk, lock) = folder::take(path)?;
         let mut store = Self::open(options, disk, path.join(folder::SLED))?;
+        folder::sync_names(&new)?;
         store._lock = Some(lock);
         Ok(store)
     }
