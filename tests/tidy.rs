@@ -19,6 +19,7 @@ const ROOTS: &[&str] = &[
     "tests",
     "benches",
     "compat",
+    "container",
     "scripts",
     "docs",
     ".ci",

@@ -19,7 +19,7 @@ A setting is taken from the first of these that has it:
 4. the environment: `KAFKA_NUM_PARTITIONS` is `num.partitions`; `_` stands for a dot, `__` for an underscore, `___` for
    a dash. `OTTLA_DURABILITY` is `ottla.durability`, and `CLUSTER_ID` is `ottla.cluster.id`,
 5. the file of `--config`, in Java's properties syntax; Kafka's own `server.properties` will do,
-6. `--container`, the few settings of Kafka's container image,
+6. `--container`, the few settings of Kafka's container image ([container.md](container.md)),
 7. the default.
 
 Where several keys set one thing (`log.retention.ms`, `log.retention.minutes` and `log.retention.hours`; `node.id` and
