@@ -4,6 +4,7 @@
 //! else: no rows, no reads, nothing found again. What it reaches is what this machine and this client allow, so a bad
 //! day of the machine can be told from a fault of ours. Usage: `floor HOST:PORT FILE PARTITIONS`; FILE is overwritten.
 
+use ottla::base::crc32c;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -252,7 +253,7 @@ fn produce(request: ProduceRequest) -> Result<(Vec<Bytes>, ProduceResponse), Fai
                 .filter(|batch| batch.len() > CRC_COVERS_FROM);
             let batch = batch.ok_or("a batch without a header")?;
             let crc = (&batch[CRC_AT..CRC_COVERS_FROM]).get_u32();
-            if crc != crc32c::crc32c(&batch[CRC_COVERS_FROM..]) {
+            if crc != crc32c(&batch[CRC_COVERS_FROM..]) {
                 return Err("a batch whose CRC is wrong".into());
             }
             batches.push(batch);

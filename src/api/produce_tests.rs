@@ -10,6 +10,7 @@ use super::data_testing::{
 };
 use super::testing::{ask, broker, broker_on, outcome};
 use super::{Answer, Reply};
+use crate::base::crc32c;
 use crate::broker::Broker;
 use crate::cluster::Topic;
 use crate::store::fault::{Fault, FaultStore};
@@ -210,7 +211,7 @@ async fn log_append_time_is_the_brokers() {
     assert_eq!((answer.error_code, answer.log_append_time_ms), (0, NOW_MS));
     let records = fetch(&broker, 12, &topic, 0).await.records.unwrap();
     let crc = u32::from_be_bytes(records[17..21].try_into().unwrap());
-    assert_eq!(crc, crc32c::crc32c(&records[21..]));
+    assert_eq!(crc, crc32c(&records[21..]));
     assert_eq!(records[22] & 8, 8, "the timestamp type");
     assert_eq!(
         records[35..43],

@@ -1,12 +1,14 @@
-//! What every other module may use: identifiers, time, randomness, futures. Imports nothing of ours.
+//! What every other module may use: identifiers, time, randomness, checksums, futures. Imports nothing of ours.
 
 mod clock;
+mod crc;
 mod id;
 mod ids;
 mod rng;
 mod rope;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use crc::{crc32c, crc32c_append, crc32c_combine};
 pub use id::{decode_id, encode_id};
 pub use ids::{LeaderEpoch, NodeId, PartitionNumber, ProducerEpoch, ProducerId};
 pub use rng::Rng;

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::base::{LeaderEpoch, ProducerEpoch, ProducerId};
+use crate::base::{LeaderEpoch, ProducerEpoch, ProducerId, crc32c, crc32c_append, crc32c_combine};
 
 /// Bytes of a batch header; the record section follows.
 pub const BATCH_HEADER_SIZE: usize = 61;
@@ -271,19 +271,19 @@ pub(super) fn rewrite(
 ) -> [u8; BATCH_HEADER_SIZE] {
     let mut rewritten = [0; BATCH_HEADER_SIZE];
     rewritten.copy_from_slice(&bytes[..BATCH_HEADER_SIZE]);
-    let crc_before = crc32c::crc32c(&rewritten[ATTRIBUTES_AT..]);
+    let crc_before = crc32c(&rewritten[ATTRIBUTES_AT..]);
     put(&mut rewritten, ATTRIBUTES_AT, attributes.to_be_bytes());
     put(
         &mut rewritten,
         MAX_TIMESTAMP_AT,
         max_timestamp.to_be_bytes(),
     );
-    let crc_after = crc32c::crc32c(&rewritten[ATTRIBUTES_AT..]);
+    let crc_after = crc32c(&rewritten[ATTRIBUTES_AT..]);
     let records = &bytes[BATCH_HEADER_SIZE..];
     let crc = if records.len() < CRC_COMBINE_SIZE_MIN {
-        crc32c::crc32c_append(crc_after, records)
+        crc32c_append(crc_after, records)
     } else {
-        crc32c::crc32c_combine(crc_before ^ crc_after, header.crc, records.len())
+        crc32c_combine(crc_before ^ crc_after, header.crc, records.len())
     };
     put(&mut rewritten, CRC_AT, crc.to_be_bytes());
     rewritten

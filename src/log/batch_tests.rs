@@ -8,7 +8,7 @@ use kafka_protocol::records::{
 use super::batch::{BatchHeader, TimestampType, sequence_plus};
 use super::testing::{NOW_MS, RULES, TestBatch, stored};
 use super::*;
-use crate::base::{LeaderEpoch, ProducerEpoch, ProducerId};
+use crate::base::{LeaderEpoch, ProducerEpoch, ProducerId, crc32c};
 
 #[test]
 fn a_header_is_read_and_written_field_by_field() {
@@ -135,7 +135,7 @@ fn log_append_time_goes_into_the_header_with_its_crc() {
         assert_eq!(header.timestamp_type(), TimestampType::LogAppendTime);
         assert_eq!(header.max_timestamp, NOW_MS + 42);
         assert_eq!(header.base_offset, 5);
-        assert_eq!(header.crc, crc32c::crc32c(&stored[21..]));
+        assert_eq!(header.crc, crc32c(&stored[21..]));
         assert_eq!(&stored[61..], &batch.bytes()[61..]);
         assert_eq!(header.size(), Some(stored.len()));
     }
@@ -163,7 +163,7 @@ fn control_batches_are_kafkas() {
     assert!(header.is_control() && header.is_transactional());
     assert_eq!(header.attributes, 0x30);
     assert_eq!(header.size(), Some(78));
-    assert_eq!(header.crc, crc32c::crc32c(&commit[21..]));
+    assert_eq!(header.crc, crc32c(&commit[21..]));
     assert_eq!((header.base_sequence, header.record_count), (-1, 1));
     assert_eq!(
         &commit[61..],

@@ -8,6 +8,7 @@ use super::batch::{
     TRANSACTIONAL_FLAG, put,
 };
 use super::page::{MarkerOutcome, RunEntry, RunKind};
+use crate::base::crc32c;
 
 /// Bytes of every control batch.
 pub const CONTROL_BATCH_SIZE: usize = 78;
@@ -58,7 +59,7 @@ pub fn control_batch(run: &RunEntry) -> Option<Bytes> {
     bytes.put_i16(0);
     bytes.put_i32(coordinator_epoch);
     bytes.put_u8(0);
-    let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+    let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
     put(&mut bytes, CRC_AT, crc.to_be_bytes());
     Some(bytes.freeze())
 }

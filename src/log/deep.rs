@@ -9,6 +9,7 @@ use super::batch::{
 use super::compression::{compress, decompress};
 use super::records::{Record, Records};
 use super::validate::{AppendRules, BadRecord, Keys, RecordError, TargetCompression};
+use crate::base::crc32c;
 
 /// Records that are named at most in an answer, so that a bad batch of a million does not make an answer of 100 MB.
 const BAD_RECORDS_MAX: usize = 1_000;
@@ -168,7 +169,7 @@ fn recompress(
     let mut bytes = BytesMut::with_capacity(size);
     header.encode_to(&mut bytes);
     bytes.put_slice(&packed);
-    let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+    let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
     put(&mut bytes, CRC_AT, crc.to_be_bytes());
     debug_assert_eq!(bytes[LENGTH_AT..LENGTH_AT + 4], length.to_be_bytes());
     Ok((bytes.freeze(), BatchHeader { crc, ..header }))

@@ -9,6 +9,7 @@ use super::deep::timestamp_of;
 use super::page::RunEntry;
 use super::records::Records;
 use super::validate::RecordError;
+use crate::base::crc32c;
 
 /// Whether a walk computes CRCs: bytes fresh from a disk need it, bytes that this process just wrote do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +110,7 @@ impl<'a> RunWalk<'a> {
         let Some(batch) = rest.get(..size) else {
             return Ok(None);
         };
-        if self.check == Check::HeadersAndCrc
-            && crc32c::crc32c(&batch[ATTRIBUTES_AT..]) != header.crc
-        {
+        if self.check == Check::HeadersAndCrc && crc32c(&batch[ATTRIBUTES_AT..]) != header.crc {
             return Err("its CRC does not match");
         }
         let start = self.at;

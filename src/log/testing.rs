@@ -6,6 +6,7 @@ use super::batch::{ATTRIBUTES_AT, BatchHeader, CRC_AT, Codec, LENGTH_OVERHEAD, M
 use super::compression::compress;
 use super::validate::{AppendRules, Keys, TargetCompression, ZstdSupport, validate};
 use super::{Batch, TimestampType};
+use crate::base::crc32c;
 
 /// The clock of the tests.
 pub(super) const NOW_MS: i64 = 1_700_000_000_000;
@@ -83,7 +84,7 @@ impl TestBatch {
         header.batch_length = i32::try_from(61 - LENGTH_OVERHEAD + section.len()).unwrap();
         header.encode_to(&mut bytes);
         bytes.put_slice(&section);
-        let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+        let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
         put(&mut bytes, CRC_AT, crc.to_be_bytes());
         bytes.freeze()
     }

@@ -15,6 +15,7 @@ use super::batch::{
 use super::compression::CompressionError;
 use super::deep::check_records;
 use super::records::MalformedRecord;
+use crate::base::crc32c;
 
 /// The smallest length field that Kafka's reader takes for a record set of any magic.
 const LENGTH_MIN: i32 = 14;
@@ -206,7 +207,7 @@ fn check_batch(bytes: &[u8], header: &BatchHeader, rules: &AppendRules) -> Resul
             size_max: rules.message_size_max,
         });
     }
-    if crc32c::crc32c(&bytes[ATTRIBUTES_AT..]) != header.crc {
+    if crc32c(&bytes[ATTRIBUTES_AT..]) != header.crc {
         return Err(RecordError::Corrupt {
             reason: "its CRC does not match",
         });

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::batch::{ATTRIBUTES_AT, BatchHeader, CRC_AT, Codec, TimestampType, put};
 use super::testing::{NOW_MS, RULES, TestBatch, TestRecord};
 use super::*;
+use crate::base::crc32c;
 
 const CODECS: [Codec; 5] = [
     Codec::None,
@@ -265,7 +266,7 @@ fn recompression_keeps_everything_but_the_codec() {
             };
             assert_eq!(*batch.header(), expected);
             assert_eq!(BatchHeader::parse(batch.bytes()), Some(expected));
-            let crc = crc32c::crc32c(&batch.bytes()[ATTRIBUTES_AT..]);
+            let crc = crc32c(&batch.bytes()[ATTRIBUTES_AT..]);
             assert_eq!(crc, expected.crc);
             let section = decompress(to, &batch.bytes()[61..], 1 << 20).unwrap();
             assert_eq!(section, original.section);
@@ -303,7 +304,7 @@ fn compressed_garbage_and_bombs_are_refused_where_they_are_looked_into() {
     for codec in &CODECS[1..] {
         let mut bytes = BytesMut::from(&TestBatch::plain(9).codec(*codec).bytes()[..]);
         bytes[61..].fill(0x5a);
-        let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+        let crc = crc32c(&bytes[ATTRIBUTES_AT..]);
         put(&mut bytes, CRC_AT, crc.to_be_bytes());
         let bytes = bytes.freeze();
         assert_eq!(code(&check(&bytes, &rules)), 87, "{codec:?}");

@@ -1,5 +1,7 @@
 //! What every file of the engine is written with: big-endian numbers and CRC-32C.
 
+use crate::base::{crc32c, crc32c_append};
+
 /// Reads fixed-width fields from the front of a slice; `None` when it ends too early, never a panic.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
@@ -36,7 +38,7 @@ impl<'a> Fields<'a> {
 
 /// CRC-32C of everything that is in no frame.
 pub(super) fn crc(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
+    crc32c(bytes)
 }
 
 /// What the CRCs of a segment's frames begin with, made of the salt in its header: bytes that were a frame in
@@ -49,8 +51,8 @@ impl Seal {
     pub(super) const NONE: Self = Self(0);
 
     pub(super) fn new(salt: &[u8; 16], generation: u64) -> Self {
-        let salted = crc32c::crc32c(salt);
-        Self(crc32c::crc32c_append(salted, &generation.to_be_bytes()))
+        let salted = crc32c(salt);
+        Self(crc32c_append(salted, &generation.to_be_bytes()))
     }
 
     /// Goes on from a CRC that was begun.
@@ -60,7 +62,7 @@ impl Seal {
 
     /// The CRC of several slices in a row.
     pub(super) fn crc(self, slices: &[&[u8]]) -> u32 {
-        let add = |crc, slice: &&[u8]| crc32c::crc32c_append(crc, slice);
+        let add = |crc, slice: &&[u8]| crc32c_append(crc, slice);
         slices.iter().fold(self.0, add)
     }
 }
