@@ -27,7 +27,8 @@ use crate::broker::append_rules;
 use crate::broker::committer::{Append, AppendAnswers, ProduceError};
 use crate::cluster::{Topic, Topics};
 use crate::log::{
-    AppendError, Appended, BadRecord, ProducerError, RecordError, ZstdSupport, validate,
+    AppendError, Appended, BadRecord, ProducerError, RecordError, ZstdSupport, must_unpack,
+    validate,
 };
 use crate::protocol::shape::{INT16, INT32, RECORDS, STRING, Shape, UUID, array, field};
 
@@ -125,7 +126,7 @@ async fn check(call: &Call, request: ProduceRequest) -> (Vec<Append>, InProgress
         let mut outcomes = Vec::with_capacity(data.partition_data.len());
         for partition in &mut data.partition_data {
             let append = match &topic {
-                Ok(topic) => check_batch(call, topic, partition),
+                Ok(topic) => check_batch(call, topic, partition).await,
                 Err(code) => Err(Refusal::new(*code)),
             };
             // The batch lives on in the append alone.
@@ -172,7 +173,11 @@ fn find_topic<'a>(
     Ok(topic)
 }
 
-fn check_batch(call: &Call, topic: &Topic, data: &PartitionProduceData) -> Result<Append, Refusal> {
+async fn check_batch(
+    call: &Call,
+    topic: &Topic,
+    data: &PartitionProduceData,
+) -> Result<Append, Refusal> {
     let partition = topic
         .partition(data.index)
         .ok_or(Refusal::new(ResponseError::UnknownTopicOrPartition))?;
@@ -182,6 +187,12 @@ fn check_batch(call: &Call, topic: &Topic, data: &PartitionProduceData) -> Resul
     };
     let rules = append_rules(&topic.config);
     let now_ms = call.broker.clock.now_ms();
+    let records = data.records.as_deref().unwrap_or_default();
+    let _unpacking = match must_unpack(records, &rules, now_ms) {
+        // An error is a semaphore that was closed, and nobody closes it.
+        true => call.broker.unpacking.acquire().await.ok(),
+        false => None,
+    };
     let batch = validate(data.records.as_ref(), &rules, zstd, now_ms).map_err(|error| {
         tracing::debug!(
             connection = call.connection.id, topic = %topic.name, partition = data.index, %error,

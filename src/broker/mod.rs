@@ -17,6 +17,8 @@ pub mod trim;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::base::Clock;
 use crate::config::{Config, TopicConfig, keys};
 use crate::log::{AppendRules, Keys};
@@ -41,6 +43,8 @@ pub struct Broker {
     pub committer: Committer,
     pub reader: Reader,
     pub fetch_sessions: FetchSessions,
+    /// Held while the records of a compressed batch are unpacked: one at a time, however many send some.
+    pub unpacking: Semaphore,
 }
 
 impl Broker {
@@ -76,6 +80,7 @@ impl Broker {
             committer,
             reader,
             fetch_sessions,
+            unpacking: Semaphore::new(1),
         }))
     }
 }

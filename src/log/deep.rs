@@ -25,13 +25,7 @@ pub(super) fn check_records(
     let Some(codec) = header.codec() else {
         return Ok((bytes, header));
     };
-    let target = match rules.compression {
-        TargetCompression::Codec {
-            codec: target,
-            level,
-        } if target != codec => Some((target, level)),
-        TargetCompression::Codec { .. } | TargetCompression::Producer => None,
-    };
+    let target = target(codec, rules);
     let mut max_timestamp = header.max_timestamp;
     let section = &bytes[BATCH_HEADER_SIZE..];
     if codec == Codec::None {
@@ -47,6 +41,29 @@ pub(super) fn check_records(
         }
     }
     Ok(correct(bytes, header, max_timestamp, rules.timestamp_type))
+}
+
+/// Whether [`super::validate()`] will unpack these records, if they are whole: what takes many times the memory that
+/// came over the wire.
+pub fn must_unpack(records: &[u8], rules: &AppendRules, now_ms: i64) -> bool {
+    let codec = BatchHeader::parse(records).map(|header| (header, header.codec()));
+    match codec {
+        None | Some((_, None | Some(Codec::None))) => false,
+        Some((header, Some(codec))) => {
+            target(codec, rules).is_some() || asks_for_records(&header, rules, now_ms)
+        }
+    }
+}
+
+/// What a batch with this codec is to be compressed with instead.
+fn target(codec: Codec, rules: &AppendRules) -> Option<(Codec, Option<i32>)> {
+    match rules.compression {
+        TargetCompression::Codec {
+            codec: target,
+            level,
+        } if target != codec => Some((target, level)),
+        TargetCompression::Codec { .. } | TargetCompression::Producer => None,
+    }
 }
 
 /// Whether a compressed batch must be unpacked to be judged.

@@ -17,6 +17,7 @@ mod validate;
 pub use batch::{BATCH_HEADER_SIZE, Batch, BatchHeader, Codec, TimestampType};
 pub use compression::{CompressionError, compress, decompress};
 pub use control::{CONTROL_BATCH_SIZE, control_batch};
+pub use deep::must_unpack;
 pub use lookup::{
     BatchAt, Check, FetchBudget, FirstBatch, RecordAt, RunDamage, RunPosition, RunWalk,
     first_record_since,
