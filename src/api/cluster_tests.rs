@@ -142,6 +142,21 @@ async fn described_keys_can_be_named_and_extras_left_out() {
 }
 
 #[tokio::test]
+async fn an_answer_describes_no_more_than_fits_a_bounded_answer() {
+    let broker = with_topic().await;
+    let resources = vec![resource(4, "5"); 3_000];
+    let answer = describe(&broker, 4, resources).await;
+    assert_eq!(answer.results.len(), 3_000);
+    let (whole, beyond): (Vec<_>, Vec<_>) = answer
+        .results
+        .iter()
+        .partition(|result| result.error_code == 0);
+    assert!(whole.len() > 100, "{} fit", whole.len());
+    assert!(!beyond.is_empty() && beyond.iter().all(|result| result.error_code == 44));
+    assert_eq!(answer.results.last().map(|last| last.error_code), Some(44));
+}
+
+#[tokio::test]
 async fn each_bad_resource_has_kafkas_code() {
     let broker = with_topic().await;
     let table = [

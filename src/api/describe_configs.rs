@@ -6,20 +6,24 @@
 //! - Null or no keys: all settings; else those that are named and known. Secrets are null.
 //! - Version 3 adds types and, on demand, the documentation.
 //!
+//! Deviation: an answer has at most 64 MiB; resources that come after get error 44.
+//!
 //! Gaps: there are no loggers to describe, so a broker logger has no settings. Groups and client metrics subscriptions
 //! have no settings of their own yet: what is described are the broker's and the defaults.
 
 use std::collections::BTreeMap;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::protocol::{Encodable, StrBytes};
 
-use super::common::text;
-use super::{Answer, Call};
+use super::common::{put_varint, text};
+use super::{Answer, Call, Reply};
 use crate::base::BoxFuture;
 use crate::cluster;
 use crate::config::Listed;
@@ -42,11 +46,18 @@ pub(super) const SHAPE: Shape = Shape::new(&[
 pub(super) fn handle(call: Call) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         match call.decode() {
-            Ok(request) => call.reply(&answer(&call, &request)).into(),
+            Ok(request) => answer(&call, &request).await.into(),
             Err(reply) => reply.into(),
         }
     })
 }
+
+/// Bytes of an answer: a request of a few hundred kilobytes could ask for gigabytes. Kafka has no such bound; 10,000
+/// topics with everything documented stay below it.
+const ANSWER_SIZE_MAX: usize = 64 << 20;
+
+/// Bytes that an answer grows by before they are put aside, so that growing copies none of them.
+const PIECE_SIZE: usize = 64 * 1024;
 
 /// What a resource is (`ConfigResource.Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,32 +85,110 @@ impl Kind {
 /// Why a resource is not described.
 type Refused = (ResponseError, String);
 
-fn answer(call: &Call, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+async fn answer(call: &Call, request: &DescribeConfigsRequest) -> Reply {
     let mut kinds = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
         match Kind::of(resource.resource_type) {
             Some(kind) => kinds.push(kind),
-            None => return all_refused(request, resource),
+            None => return call.reply(&all_refused(request, resource)),
         }
     }
-    let results = kinds.into_iter().zip(&request.resources);
-    let results = results.map(|(kind, resource)| {
-        let result = DescribeConfigsResult::default()
-            .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
-        match settings(call, kind, &resource.resource_name) {
-            Ok(settings) => {
-                let wanted = settings
-                    .into_iter()
-                    .filter(|setting| is_asked_for(resource, setting.name));
-                result.with_configs(wanted.map(|one| described(one, request)).collect())
-            }
-            Err((code, message)) => result
-                .with_error_code(code.code())
-                .with_error_message(Some(text(message))),
+    let mut body = AnswerBody::new(call.version, request.resources.len());
+    for (kind, resource) in kinds.into_iter().zip(&request.resources) {
+        let result = match body.size() {
+            ..ANSWER_SIZE_MAX => result(call, kind, resource, request),
+            _ => refused(resource, too_much()),
+        };
+        if let Err(error) = body.push(&result) {
+            return Reply::Close(format!("the answer does not encode: {error}"));
         }
-    });
-    DescribeConfigsResponse::default().with_results(results.collect())
+        // Some resources have two hundred settings, and a request may ask for a hundred thousand.
+        tokio::task::consume_budget().await;
+    }
+    call.reply_parts::<DescribeConfigsResponse>(body.finish())
+}
+
+fn too_much() -> Refused {
+    let message = format!(
+        "one answer describes at most {} MiB of settings; ask for fewer resources at a time",
+        ANSWER_SIZE_MAX >> 20
+    );
+    (ResponseError::PolicyViolation, message)
+}
+
+fn result(
+    call: &Call,
+    kind: Kind,
+    resource: &DescribeConfigsResource,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResult {
+    match settings(call, kind, &resource.resource_name) {
+        Ok(settings) => {
+            let wanted = settings
+                .into_iter()
+                .filter(|setting| is_asked_for(resource, setting.name));
+            DescribeConfigsResult::default()
+                .with_resource_type(resource.resource_type)
+                .with_resource_name(resource.resource_name.clone())
+                .with_configs(wanted.map(|one| described(one, request)).collect())
+        }
+        Err(refusal) => refused(resource, refusal),
+    }
+}
+
+fn refused(resource: &DescribeConfigsResource, (code, message): Refused) -> DescribeConfigsResult {
+    DescribeConfigsResult::default()
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name.clone())
+        .with_error_code(code.code())
+        .with_error_message(Some(text(message)))
+}
+
+/// The body of an answer, written resource by resource: as structs it would take five times the memory.
+struct AnswerBody {
+    version: i16,
+    done: Vec<Bytes>,
+    done_size: usize,
+    open: BytesMut,
+}
+
+impl AnswerBody {
+    fn new(version: i16, results: usize) -> Self {
+        let mut open = BytesMut::new();
+        open.put_i32(0); // throttle_time_ms
+        let count = u32::try_from(results).unwrap_or(u32::MAX);
+        match SHAPE.is_flexible(version) {
+            true => put_varint(&mut open, count.saturating_add(1)),
+            false => open.put_u32(count),
+        }
+        Self {
+            version,
+            done: Vec::new(),
+            done_size: 0,
+            open,
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.done_size + self.open.len()
+    }
+
+    fn push(&mut self, result: &DescribeConfigsResult) -> Result<(), anyhow::Error> {
+        result.encode(&mut self.open, self.version)?;
+        if self.open.len() >= PIECE_SIZE {
+            self.done_size += self.open.len();
+            self.done.push(self.open.split().freeze());
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        if SHAPE.is_flexible(self.version) {
+            self.open.put_u8(0); // no tagged fields
+        }
+        self.done.push(self.open.freeze());
+        self.done
+    }
 }
 
 fn all_refused(
@@ -188,7 +277,7 @@ fn check_broker(call: &Call, name: &str, or_else: &str) -> Result<(), Refused> {
 
 fn described(setting: Listed, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
     let result = DescribeConfigsResourceResult::default()
-        .with_name(text(setting.name))
+        .with_name(StrBytes::from_static_str(setting.name))
         .with_value(setting.value.map(text))
         .with_read_only(setting.is_read_only)
         .with_config_source(setting.source.wire())
@@ -196,14 +285,14 @@ fn described(setting: Listed, request: &DescribeConfigsRequest) -> DescribeConfi
         .with_config_type(setting.value_type.wire());
     let documentation = request
         .include_documentation
-        .then(|| text(setting.documentation));
+        .then(|| StrBytes::from_static_str(setting.documentation));
     let result = result.with_documentation(documentation);
     if !request.include_synonyms {
         return result;
     }
     let synonyms = setting.synonyms.into_iter().map(|synonym| {
         DescribeConfigsSynonym::default()
-            .with_name(text(synonym.name))
+            .with_name(StrBytes::from_static_str(synonym.name))
             .with_value(synonym.value.map(text))
             .with_source(synonym.source.wire())
     });

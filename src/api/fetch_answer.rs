@@ -4,6 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
+use super::common::put_varint;
 use crate::base::Rope;
 
 /// Record batches below this size are copied together: a piece costs more than it saves, bytes.
@@ -153,7 +154,7 @@ impl Pieces {
     fn count(&mut self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         if self.is_flexible() {
-            self.varint(count.saturating_add(1));
+            put_varint(&mut self.open, count.saturating_add(1));
         } else {
             self.open.put_u32(count);
         }
@@ -182,14 +183,6 @@ impl Pieces {
         if self.is_flexible() {
             self.open.put_u8(0);
         }
-    }
-
-    fn varint(&mut self, mut value: u32) {
-        while value >= 0x80 {
-            self.open.put_u8(value.to_le_bytes()[0] | 0x80);
-            value >>= 7;
-        }
-        self.open.put_u8(value.to_le_bytes()[0]);
     }
 
     fn finish(mut self) -> Vec<Bytes> {
