@@ -13,6 +13,7 @@ use crate::base::BoxFuture;
 use crate::broker::Broker;
 use crate::protocol::Malformed;
 use crate::protocol::frame::{RequestStart, Room, answer_start, split_client_id};
+use crate::protocol::shape::ELEMENT_SIZE;
 
 /// The connection that a request came in on.
 #[derive(Debug)]
@@ -140,6 +141,8 @@ pub enum Reply {
 pub struct Request {
     pub api: &'static Api,
     pub call: Call,
+    /// Elements of its arrays, tagged fields among them.
+    elements: u32,
 }
 
 impl Request {
@@ -167,16 +170,16 @@ impl Request {
         }
         let flexible = api.request.is_flexible(version);
         let client_id = split_client_id(&mut frame, flexible).map_err(Refusal::Header)?;
-        if served {
-            api.request
-                .walk(version, &frame)
-                .map_err(|cause| Refusal::Body {
-                    api: api.key,
-                    version,
-                    client_id: client_id.clone(),
-                    cause,
-                })?;
-        }
+        let elements = match served {
+            true => api.request.walk(version, &frame),
+            false => Ok(0),
+        };
+        let elements = elements.map_err(|cause| Refusal::Body {
+            api: api.key,
+            version,
+            client_id: client_id.clone(),
+            cause,
+        })?;
         let call = Call {
             broker: Arc::clone(broker),
             connection: Arc::clone(connection),
@@ -185,7 +188,20 @@ impl Request {
             client_id,
             body: frame,
         };
-        Ok(Self { api, call })
+        Ok(Self {
+            api,
+            call,
+            elements,
+        })
+    }
+
+    /// Bytes that it takes in memory while it is handled: its frame, and what its elements become when they are decoded
+    /// and answered.
+    pub fn memory_size(&self) -> usize {
+        let elements = usize::try_from(self.elements).unwrap_or(usize::MAX);
+        elements
+            .saturating_mul(ELEMENT_SIZE)
+            .saturating_add(self.call.body.len())
     }
 }
 

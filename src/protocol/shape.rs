@@ -27,8 +27,12 @@
 use super::cursor::{Cursor, Malformed};
 
 /// Most array elements and tagged fields in one request: what 100 MiB of the smallest elements could amount to is
-/// otherwise several GB of decoded structs. At most about 200 bytes each, so 50 MB.
+/// otherwise several GB of decoded structs.
 pub const ELEMENTS_MAX: u32 = 262_144;
+
+/// Bytes that an element takes in memory, decoded and with its part of the answer: what it is charged with.
+/// As structs a topic of a Metadata request has 72 bytes and its answer 160.
+pub const ELEMENT_SIZE: usize = 256;
 
 /// One byte: false is 0.
 pub const BOOLEAN: Kind = Kind::Fixed(1);
@@ -125,8 +129,29 @@ impl Field {
         self
     }
 
-    const fn has(&self, version: i16) -> bool {
+    /// The name in Kafka's schema, in snake case.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it holds.
+    pub const fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The tag under which it comes, if it is a tagged field.
+    pub const fn tag_number(&self) -> Option<u32> {
+        self.tag
+    }
+
+    /// Whether requests of `version` have it.
+    pub const fn has(&self, version: i16) -> bool {
         version >= self.since && version <= self.until
+    }
+
+    /// Whether it may be null in `version`.
+    pub const fn is_nullable(&self, version: i16) -> bool {
+        version >= self.null_since
     }
 }
 
@@ -150,6 +175,11 @@ impl Shape {
     pub const fn flexible_since(mut self, version: i16) -> Self {
         self.flexible_since = version;
         self
+    }
+
+    /// The fields in their order on the wire, the tagged ones among them.
+    pub const fn fields(&self) -> &'static [Field] {
+        self.fields
     }
 
     /// Whether `version` has compact lengths and tagged fields, in its header too.
@@ -191,7 +221,7 @@ impl Walker {
     }
 
     fn value(&mut self, at: &mut Cursor<'_>, field: &Field) -> Result<(), Malformed> {
-        let null_allowed = self.version >= field.null_since;
+        let null_allowed = field.is_nullable(self.version);
         let kind = &field.kind;
         let null = match kind {
             Kind::Fixed(size) => return at.skip(*size, field.name),

@@ -5,10 +5,14 @@
 //! there is one slot beside the budget: whoever holds it may receive the rest of its frame unbudgeted. Memory is
 //! therefore bounded by the budget plus the largest frame allowed.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::base::BoxFuture;
 
 /// Bytes charged at a time: few enough that a silent sender ties up little, enough that a MiB costs four steps.
 const CHUNK_SIZE: usize = 256 * 1024;
@@ -76,12 +80,12 @@ enum Grant {
     Closed,
 }
 
-/// What one frame has been charged; given back when dropped.
-#[derive(Debug)]
+/// What one request has been charged; given back when dropped.
 pub(super) struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
     slot: Option<OwnedSemaphorePermit>,
+    waiting: Option<BoxFuture<'static, Grant>>,
 }
 
 impl Charge {
@@ -91,10 +95,11 @@ impl Charge {
             budget: Arc::clone(budget),
             bytes: 0,
             slot: None,
+            waiting: None,
         }
     }
 
-    /// How many bytes of the frame may be in memory.
+    /// How many bytes may be in memory.
     pub(super) fn covers(&self) -> usize {
         match self.slot {
             Some(_) => usize::MAX,
@@ -102,9 +107,31 @@ impl Charge {
         }
     }
 
-    /// Charges the next chunk of a frame of `length` bytes without waiting. False: there is no memory now.
-    pub(super) fn try_grow(&mut self, length: usize) -> bool {
-        let bytes = self.next_chunk(length);
+    /// Ready once `bytes` may be in memory, of `whole` that there will be: what is charged comes in chunks, but never
+    /// more than `whole`.
+    pub(super) fn poll_cover(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: usize,
+        whole: usize,
+    ) -> Poll<()> {
+        while self.covers() < bytes {
+            let chunk = whole.saturating_sub(self.bytes).min(self.budget.chunk_size);
+            if self.waiting.is_none() && !self.try_grow(chunk) {
+                let budget = Arc::clone(&self.budget);
+                self.waiting = Some(Box::pin(budget.grant(chunk)));
+            }
+            if let Some(waiting) = &mut self.waiting {
+                let granted = ready!(waiting.as_mut().poll(cx));
+                self.waiting = None;
+                self.add(granted);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Charges so many bytes without waiting. False: there is no memory now.
+    fn try_grow(&mut self, bytes: usize) -> bool {
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
         match self.budget.bytes.try_acquire_many(count) {
             Ok(permit) => {
@@ -116,16 +143,8 @@ impl Charge {
         }
     }
 
-    /// The next chunk of a frame of `length` bytes once there is memory for it; give it to [`Charge::add`].
-    pub(super) fn grow(&self, length: usize) -> impl Future<Output = Granted> + Send + 'static {
-        let bytes = self.next_chunk(length);
-        let budget = Arc::clone(&self.budget);
-        async move { Granted(budget.grant(bytes).await) }
-    }
-
-    /// Takes what was granted.
-    pub(super) fn add(&mut self, granted: Granted) {
-        match granted.0 {
+    fn add(&mut self, granted: Grant) {
+        match granted {
             Grant::Bytes(permit) => {
                 self.bytes += permit.num_permits();
                 permit.forget();
@@ -134,16 +153,14 @@ impl Charge {
             Grant::Closed => {}
         }
     }
-
-    fn next_chunk(&self, length: usize) -> usize {
-        length
-            .saturating_sub(self.bytes)
-            .min(self.budget.chunk_size)
-    }
 }
 
-/// Memory on its way to a [`Charge`]; given back if it never gets there.
-pub(super) struct Granted(Grant);
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.covers();
+        f.debug_struct("Charge").field("bytes", &bytes).finish()
+    }
+}
 
 impl Drop for Charge {
     fn drop(&mut self) {
@@ -155,11 +172,15 @@ impl Drop for Charge {
 mod tests {
     use super::*;
 
+    async fn cover(charge: &mut Charge, bytes: usize) {
+        std::future::poll_fn(|cx| charge.poll_cover(cx, bytes, bytes)).await;
+    }
+
     #[tokio::test]
     async fn what_is_charged_comes_back() {
         let budget = Budget::new(1000);
         let mut charge = Charge::new(&budget);
-        assert!(charge.try_grow(600));
+        cover(&mut charge, 600).await;
         assert_eq!(charge.covers(), 600);
         let mut second = Charge::new(&budget);
         assert!(!second.try_grow(600), "only 400 are left");
@@ -174,16 +195,18 @@ mod tests {
         let budget = Budget::new(1000);
         let mut holders: Vec<Charge> = (0..2).map(|_| Charge::new(&budget)).collect();
         assert!(holders.iter_mut().all(|holder| holder.try_grow(500)));
-        let granted = holders[0].grow(5000).await;
-        holders[0].add(granted);
+        cover(&mut holders[0], 5000).await;
         assert_eq!(holders[0].covers(), usize::MAX, "it took the slot");
-        let second = tokio::spawn(holders[1].grow(5000));
+        let mut waiting = holders.remove(1);
+        let second = tokio::spawn(async move {
+            cover(&mut waiting, 1000).await;
+            waiting
+        });
         tokio::task::yield_now().await;
         assert_eq!(budget.waiting(), 1);
-        drop(holders.remove(0));
-        let granted = second.await.expect("the task ends");
-        holders[0].add(granted);
-        assert!(holders[0].covers() >= 1000);
+        drop(holders);
+        let second = second.await.expect("the task ends");
+        assert!(second.covers() >= 1000);
         assert_eq!(budget.waiting(), 0);
     }
 }

@@ -13,8 +13,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use super::budget::{Budget, Charge, Granted};
-use crate::base::BoxFuture;
+use super::budget::{Budget, Charge};
 use crate::protocol::frame::LENGTH_SIZE;
 
 /// Bytes read at most where the length of the next frame is not known yet.
@@ -27,7 +26,6 @@ pub(super) struct Inbox {
     /// Read, but not yet part of a frame; without an allocation while it is empty.
     ahead: BytesMut,
     arriving: Option<Arriving>,
-    memory: Option<BoxFuture<'static, Granted>>,
     bytes_read: u64,
 }
 
@@ -61,7 +59,6 @@ impl Inbox {
             frame_size_max,
             ahead: BytesMut::new(),
             arriving: None,
-            memory: None,
             bytes_read: 0,
         }
     }
@@ -93,7 +90,7 @@ impl Inbox {
                 }
                 continue;
             };
-            ready!(arriving.poll_charge(cx, &mut self.memory));
+            ready!(arriving.poll_charge(cx));
             if arriving.buffer.len() < arriving.length {
                 let read = ready!(arriving.poll_read(cx, stream))?;
                 self.bytes_read += read as u64;
@@ -174,21 +171,9 @@ fn cut_off() -> Broken {
 
 impl Arriving {
     /// Ready once the bytes that are there, and one more if the frame has more, are charged.
-    fn poll_charge(
-        &mut self,
-        cx: &mut Context<'_>,
-        memory: &mut Option<BoxFuture<'static, Granted>>,
-    ) -> Poll<()> {
-        while self.charge.covers() < self.length.min(self.buffer.len() + 1) {
-            if let Some(granted) = memory {
-                let granted = ready!(granted.as_mut().poll(cx));
-                *memory = None;
-                self.charge.add(granted);
-            } else if !self.charge.try_grow(self.length) {
-                *memory = Some(Box::pin(self.charge.grow(self.length)));
-            }
-        }
-        Poll::Ready(())
+    fn poll_charge(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let wanted = self.length.min(self.buffer.len() + 1);
+        self.charge.poll_cover(cx, wanted, self.length)
     }
 
     fn poll_read<S: AsyncRead + Unpin>(

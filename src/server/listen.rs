@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::complaints::Volume;
 use super::pipeline::Pipeline;
 use super::register::Entry;
 use super::{Limits, Shared, stopped};
@@ -16,6 +17,9 @@ use crate::api::Connection;
 
 /// Pause after an accept that failed for want of file descriptors or memory: trying again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const TOO_MANY_OF_IP: &str = "refused a connection: max.connections.per.ip is reached";
+const TOO_MANY: &str = "max.connections is reached; new connections wait until one closes";
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,12 +225,15 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::R
         failing = false;
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if !shared.register.allows(peer.ip()) {
-            tracing::warn!(%peer, "refused a connection: max.connections.per.ip is reached");
+            match shared.complaints.volume(peer.ip(), Instant::now()) {
+                Volume::Warn => tracing::warn!(%peer, "{TOO_MANY_OF_IP}"),
+                Volume::Debug => tracing::debug!(%peer, "{TOO_MANY_OF_IP}"),
+            }
             continue;
         }
         let room = tokio::select! {
             () = stopped(&mut stop) => return,
-            room = room(&shared) => room,
+            room = room(&shared, peer.ip()) => room,
         };
         let Some(room) = room else { return };
         if let Err(error) = serve(
@@ -243,14 +250,15 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::R
 }
 
 /// Waits for room under `max.connections`, as Kafka does: new clients queue until one leaves.
-async fn room(shared: &Shared) -> Option<OwnedSemaphorePermit> {
-    match shared.register.try_room() {
-        Some(room) => Some(room),
-        None => {
-            tracing::warn!("max.connections is reached; new connections wait until one closes");
-            shared.register.room().await
-        }
+async fn room(shared: &Shared, ip: IpAddr) -> Option<OwnedSemaphorePermit> {
+    if let Some(room) = shared.register.try_room() {
+        return Some(room);
     }
+    match shared.complaints.volume(ip, Instant::now()) {
+        Volume::Warn => tracing::warn!(%ip, "{TOO_MANY}"),
+        Volume::Debug => tracing::debug!(%ip, "{TOO_MANY}"),
+    }
+    shared.register.room().await
 }
 
 fn serve(

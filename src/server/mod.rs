@@ -4,6 +4,7 @@
 //! ([`budget`]) and a register of who is connected ([`register`]), which an idle sweep walks.
 
 mod budget;
+mod complaints;
 mod inbox;
 mod limits;
 mod listen;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use crate::api::{APIS, Api};
 use crate::broker::Broker;
 use budget::Budget;
+use complaints::Complaints;
 use register::Register;
 
 use limits::Limits;
@@ -44,6 +46,7 @@ struct Shared {
     limits: Limits,
     budget: Arc<Budget>,
     register: Arc<Register>,
+    complaints: Complaints,
 }
 
 /// A running server. Dropping it stops it without waiting.
@@ -68,6 +71,7 @@ pub async fn start(
         broker,
         budget: Budget::new(limits.request_memory_size),
         register: Register::new(&limits),
+        complaints: Complaints::default(),
         limits,
     });
     let (stopping, stop) = watch::channel(false);

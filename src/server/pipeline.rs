@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::StrBytes;
@@ -23,6 +23,7 @@ use tokio::time::Sleep;
 
 use super::Shared;
 use super::budget::Charge;
+use super::complaints::Volume;
 use super::inbox::{Broken, Inbox};
 use super::outbox::Outbox;
 use super::register::{Live, State};
@@ -153,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             if let Poll::Ready(Err(error)) = self.outbox.poll_write(cx, &mut self.stream) {
                 return Poll::Ready(End::Lost(error));
             }
-            moved |= self.start_held();
+            moved |= self.start_held(cx);
             match self.poll_input(cx) {
                 Ok(input) => moved |= input,
                 Err(error) => return Poll::Ready(End::Lost(error)),
@@ -259,8 +260,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
     }
 
     /// Starts the request that was read if it is its turn.
-    fn start_held(&mut self) -> bool {
-        let Some(held) = &self.held else {
+    fn start_held(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(held) = &mut self.held else {
             return false;
         };
         let room = if held.request.api.may_overlap() {
@@ -272,10 +273,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
         if !room || self.running.is_some() || self.outbox.bytes_queued() > QUEUED_SIZE_MAX {
             return false;
         }
+        // The handler decodes: from here on the request takes more memory than its frame.
+        let size = held.request.memory_size();
+        if held.charge.poll_cover(cx, size, size).is_pending() {
+            return false;
+        }
         let Some(Held { request, charge }) = self.held.take() else {
             return false;
         };
-        let Request { api, call } = request;
+        let Request { api, call, .. } = request;
         let about = About {
             api: api.key,
             version: call.version,
@@ -386,7 +392,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                 tracing::debug!(connection = id, %peer, %error, "lost the connection")
             }
             End::Refused(reason) => {
-                tracing::warn!(connection = id, %peer, listener, "closed the connection: {reason}");
+                match self.shared.complaints.volume(peer.ip(), Instant::now()) {
+                    Volume::Warn => {
+                        tracing::warn!(connection = id, %peer, listener, "closed the connection: {reason}");
+                    }
+                    Volume::Debug => {
+                        tracing::debug!(connection = id, %peer, listener, "closed the connection: {reason}");
+                    }
+                }
             }
             End::Panicked(reason) => tracing::error!(
                 connection = id, %peer, listener,

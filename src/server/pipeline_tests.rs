@@ -12,8 +12,8 @@ use crate::api::{Api, Call, Connection};
 use crate::base::SystemClock;
 use crate::broker::Broker;
 use crate::config::Config;
-use crate::protocol::shape::{BYTES, INT8, INT32, Shape, field};
-use crate::server::{Budget, Limits, Register};
+use crate::protocol::shape::{BYTES, INT8, INT32, Shape, field, list};
+use crate::server::{Budget, Complaints, Limits, Register};
 use crate::store::memory::MemoryStore;
 
 /// What a request tells its handler to do: the value of its first field.
@@ -33,7 +33,14 @@ static SHAPE: Shape = Shape::new(&[
     field("padding", BYTES),
 ]);
 
-/// Produce takes its place and answers when its gate opens; Fetch waits for its gate first.
+/// On the wire as the other: its padding are elements.
+static SHAPE_WITH_ELEMENTS: Shape = Shape::new(&[
+    field("what", INT8),
+    field("gate", INT32),
+    field("padding", list(&INT8)),
+]);
+
+/// Produce takes its place and answers when its gate opens; the others wait for their gate first.
 static TEST_APIS: &[Api] = &[
     Api {
         key: ApiKey::Produce,
@@ -56,15 +63,24 @@ static TEST_APIS: &[Api] = &[
         versions: 0..=0,
         listed_min: 0,
         request: &SHAPE,
-        handle: |mut call| {
-            Box::pin(async move {
-                let (what, gate) = read(&mut call);
-                gate.pass().await;
-                reply(&call, what).into()
-            })
-        },
+        handle: wait_and_reply,
+    },
+    Api {
+        key: ApiKey::ListOffsets,
+        versions: 0..=0,
+        listed_min: 0,
+        request: &SHAPE_WITH_ELEMENTS,
+        handle: wait_and_reply,
     },
 ];
+
+fn wait_and_reply(mut call: Call) -> BoxFuture<'static, Answer> {
+    Box::pin(async move {
+        let (what, gate) = read(&mut call);
+        gate.pass().await;
+        reply(&call, what).into()
+    })
+}
 
 /// Where a handler waits until its test lets it go on.
 struct Gate {
@@ -151,6 +167,7 @@ impl Client {
             broker: broker.expect("starts"),
             budget: Budget::new(limits.request_memory_size),
             register: Register::new(&limits),
+            complaints: Complaints::default(),
             limits,
         });
         let connection = Arc::new(Connection {
@@ -383,4 +400,32 @@ async fn what_may_wait_for_the_disk_is_bounded() {
     gate.open.add_permits(100);
     assert_eq!(client.answer().await, 0);
     assert_eq!(client.shared.budget.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_request_starts_when_there_is_memory_for_what_its_elements_become() {
+    const ELEMENTS: usize = 1_000;
+    let mut client = Client::connect().await;
+    let budget = Arc::clone(&client.shared.budget);
+    let (mut most, mut slot) = (Charge::new(&budget), Charge::new(&budget));
+    let room = 2 * ELEMENTS;
+    let size = client.shared.limits.request_memory_size - room;
+    std::future::poll_fn(|cx| most.poll_cover(cx, size, size)).await;
+    std::future::poll_fn(|cx| slot.poll_cover(cx, size, size)).await;
+    let (number, gate) = gate();
+    client
+        .send(ApiKey::ListOffsets, ANSWER, number, ELEMENTS)
+        .await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        !gate.has_started(),
+        "its frame fits, what it becomes does not"
+    );
+    assert_eq!(budget.waiting(), 1);
+    drop(most);
+    gate.started().await;
+    gate.open();
+    client.answer().await;
 }

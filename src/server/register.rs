@@ -246,6 +246,9 @@ pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
         shared
             .register
             .close_still(idle_max, shared.budget.waiting() > 0);
+        for (ip, lines) in shared.complaints.end_periods(Instant::now()) {
+            tracing::warn!(%ip, lines, "left out lines about this address; the log has them at level debug");
+        }
     }
 }
 
