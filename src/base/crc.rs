@@ -1,6 +1,6 @@
 //! CRC-32C (Castagnoli, RFC 3720), the checksum of Kafka's record batches and of everything that the engine writes.
 
-use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
+use crc_fast::{CrcAlgorithm, Digest};
 
 const ALGORITHM: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
 
@@ -14,23 +14,8 @@ pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
     // What the register holds is the complement of what is given out.
     let mut digest = Digest::new_with_init_state(ALGORITHM, u64::from(!crc));
     digest.update(bytes);
-    narrow(digest.finalize())
-}
-
-/// The same where only the CRC of the bytes behind and their number are known. It takes as long as reading a megabyte.
-pub fn crc32c_combine(first: u32, second: u32, second_length: usize) -> u32 {
-    let length = u64::try_from(second_length).unwrap_or(u64::MAX);
-    narrow(checksum_combine(
-        ALGORITHM,
-        first.into(),
-        second.into(),
-        length,
-    ))
-}
-
-/// The crate's sums have 64 bits for all algorithms; of this one the upper half is zero.
-fn narrow(crc: u64) -> u32 {
-    u32::try_from(crc).unwrap_or(u32::MAX)
+    // The crate's sums have 64 bits for all algorithms; of this one the upper half is zero.
+    u32::try_from(digest.finalize()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -74,8 +59,6 @@ mod tests {
             assert_eq!(crc32c(part), expected, "{length} bytes");
             let (first, second) = part.split_at(length / 3);
             assert_eq!(crc32c_append(crc32c(first), second), expected);
-            let combined = crc32c_combine(crc32c(first), crc32c(second), second.len());
-            assert_eq!(combined, expected, "{length} bytes, combined");
         }
     }
 }

@@ -8,7 +8,7 @@ mod rng;
 mod rope;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use crc::{crc32c, crc32c_append, crc32c_combine};
+pub use crc::{crc32c, crc32c_append};
 pub use id::{decode_id, encode_id};
 pub use ids::{LeaderEpoch, NodeId, PartitionNumber, ProducerEpoch, ProducerId};
 pub use rng::Rng;

@@ -148,7 +148,7 @@ fn correct(
     {
         return (bytes, header);
     }
-    let start = rewrite(&bytes, &header, attributes, max_timestamp);
+    let start = rewrite(&bytes, attributes, max_timestamp);
     if let Some(rewritten) = BatchHeader::parse(&start) {
         header = rewritten;
     }
