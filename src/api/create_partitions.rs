@@ -7,8 +7,7 @@
 //!   replicas than this broker, are error 39.
 //! - `validate_only` answers the same and creates nothing. `timeout_ms` does not count: a commit takes no waiting.
 //! - A name that occurs twice is answered once, with error 42, before the others.
-//! - A request for more than 10,000 partitions is error 44, as for CreateTopics; Kafka creates the first 10,000 of them
-//!   and answers -1.
+//! - A request for more than 10,000 partitions is error 44 for all its topics, as for CreateTopics; Kafka answers -1.
 
 use std::collections::HashSet;
 

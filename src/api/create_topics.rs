@@ -132,10 +132,10 @@ fn created(call: &Call, topic: &Arc<Topic>, mode: CreateMode) -> CreatableTopicR
     if call.version < 5 {
         return result;
     }
-    let listed = call.broker.config.list_topic(&topic.overrides);
+    let listed = call.broker.config.now().list_topic(&topic.overrides);
     let configs = listed.into_iter().map(|entry| {
         CreatableTopicConfigs::default()
-            .with_name(text(entry.name))
+            .with_name(text(entry.name.into_owned()))
             .with_value(entry.value.map(text))
             .with_read_only(entry.is_read_only)
             .with_config_source(entry.source.wire())

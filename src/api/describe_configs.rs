@@ -2,16 +2,17 @@
 //!
 //! - Resource types: topic (2), broker (4), broker logger (8), client metrics (16), group (32). Any other fails the whole
 //!   request with error 42, as in Kafka.
-//! - A broker with an empty name stands for the settings that were changed at run time for all brokers: none yet.
+//! - A broker with an empty name stands for the settings that were changed at run time for all brokers.
 //! - Null or no keys: all settings; else those that are named and known. Secrets are null.
 //! - Version 3 adds types and, on demand, the documentation.
 //!
+//! - A group or client metrics subscription that nobody has heard of is described with what it would inherit.
+//!
 //! Deviation: an answer has at most 64 MiB; resources that come after get error 44.
 //!
-//! Gaps: there are no loggers to describe, so a broker logger has no settings. Groups and client metrics subscriptions
-//! have no settings of their own yet: what is described are the broker's and the defaults.
+//! Gaps: there are no loggers to describe, so a broker logger has no settings.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
@@ -23,10 +24,11 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
 use super::common::{put_varint, text};
+use super::config_resource::{Kind, Refused, check_node, invalid};
 use super::{Answer, Call, Reply};
 use crate::base::BoxFuture;
-use crate::cluster;
-use crate::config::Listed;
+use crate::cluster::{self, Resource};
+use crate::config::{Listed, ValueType};
 use crate::protocol::shape::{BOOLEAN, INT8, STRING, Shape, array, field, list};
 
 pub(super) const SHAPE: Shape = Shape::new(&[
@@ -43,6 +45,9 @@ pub(super) const SHAPE: Shape = Shape::new(&[
 ])
 .flexible_since(4);
 
+/// The type of a key that nobody knows.
+const UNKNOWN_TYPE: i8 = 0;
+
 pub(super) fn handle(call: Call) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         match call.decode() {
@@ -58,32 +63,6 @@ const ANSWER_SIZE_MAX: usize = 64 << 20;
 
 /// Bytes that an answer grows by before they are put aside, so that growing copies none of them.
 const PIECE_SIZE: usize = 64 * 1024;
-
-/// What a resource is (`ConfigResource.Type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Topic,
-    Broker,
-    BrokerLogger,
-    ClientMetrics,
-    Group,
-}
-
-impl Kind {
-    fn of(wire: i8) -> Option<Self> {
-        match wire {
-            2 => Some(Kind::Topic),
-            4 => Some(Kind::Broker),
-            8 => Some(Kind::BrokerLogger),
-            16 => Some(Kind::ClientMetrics),
-            32 => Some(Kind::Group),
-            _ => None,
-        }
-    }
-}
-
-/// Why a resource is not described.
-type Refused = (ResponseError, String);
 
 async fn answer(call: &Call, request: &DescribeConfigsRequest) -> Reply {
     let mut kinds = Vec::with_capacity(request.resources.len());
@@ -126,7 +105,7 @@ fn result(
         Ok(settings) => {
             let wanted = settings
                 .into_iter()
-                .filter(|setting| is_asked_for(resource, setting.name));
+                .filter(|setting| is_asked_for(resource, &setting.name));
             DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone())
@@ -218,12 +197,14 @@ fn is_asked_for(resource: &DescribeConfigsResource, name: &str) -> bool {
 }
 
 fn settings(call: &Call, kind: Kind, name: &str) -> Result<Vec<Listed>, Refused> {
+    let config = call.broker.config.now();
+    let set_on = |resource| call.broker.catalog.configs().of(&resource);
     match kind {
         Kind::Topic => topic_settings(call, name),
-        Kind::Broker if name.is_empty() => Ok(Vec::new()),
+        Kind::Broker if name.is_empty() => Ok(config.list_cluster()),
         Kind::Broker => {
             check_broker(call, name, " or empty string,")?;
-            Ok(call.broker.config.list_broker())
+            Ok(config.list_broker())
         }
         Kind::BrokerLogger => {
             check_named(name, "Broker id")?;
@@ -232,11 +213,11 @@ fn settings(call: &Call, kind: Kind, name: &str) -> Result<Vec<Listed>, Refused>
         }
         Kind::ClientMetrics => {
             check_named(name, "Client metrics subscription name")?;
-            Ok(call.broker.config.list_client_metrics())
+            Ok(config.list_client_metrics(&set_on(Resource::ClientMetrics(name.to_owned()))))
         }
         Kind::Group => {
             check_named(name, "Group name")?;
-            Ok(call.broker.config.list_group(&BTreeMap::new()))
+            Ok(config.list_group(&set_on(Resource::Group(name.to_owned()))))
         }
     }
 }
@@ -245,7 +226,7 @@ fn topic_settings(call: &Call, name: &str) -> Result<Vec<Listed>, Refused> {
     cluster::validate(name)
         .map_err(|error| (ResponseError::InvalidTopicException, error.to_string()))?;
     match call.broker.catalog.topics().by_name(name) {
-        Some(topic) => Ok(call.broker.config.list_topic(&topic.overrides)),
+        Some(topic) => Ok(call.broker.config.now().list_topic(&topic.overrides)),
         None => Err((
             ResponseError::UnknownTopicOrPartition,
             "This server does not host this topic-partition.".to_owned(),
@@ -255,44 +236,48 @@ fn topic_settings(call: &Call, name: &str) -> Result<Vec<Listed>, Refused> {
 
 fn check_named(name: &str, what: &str) -> Result<(), Refused> {
     match name {
-        "" => Err((
-            ResponseError::InvalidRequest,
-            format!("{what} must not be empty"),
-        )),
+        "" => Err(invalid(format!("{what} must not be empty"))),
         _ => Ok(()),
     }
 }
 
 fn check_broker(call: &Call, name: &str, or_else: &str) -> Result<(), Refused> {
-    let own = call.broker.catalog.settings().node_id.0;
-    let message = match name.parse::<i32>() {
-        Ok(id) if id == own => return Ok(()),
-        Ok(_) => {
-            format!("Unexpected broker id, expected {own}{or_else} but received {name}")
-        }
-        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
-    };
-    Err((ResponseError::InvalidRequest, message))
+    if name.parse::<i32>().is_err() {
+        return Err(invalid(format!(
+            "Broker id must be an integer, but it is: {name}"
+        )));
+    }
+    let other = format!("Unexpected broker id, expected {{own}}{or_else} but received {{name}}");
+    check_node(call, name, &other)
+}
+
+/// A name on the wire; those of the table are not copied.
+fn name(name: Cow<'static, str>) -> StrBytes {
+    match name {
+        Cow::Borrowed(name) => StrBytes::from_static_str(name),
+        Cow::Owned(name) => text(name),
+    }
 }
 
 fn described(setting: Listed, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
     let result = DescribeConfigsResourceResult::default()
-        .with_name(StrBytes::from_static_str(setting.name))
+        .with_name(name(setting.name))
         .with_value(setting.value.map(text))
         .with_read_only(setting.is_read_only)
         .with_config_source(setting.source.wire())
         .with_is_sensitive(setting.is_sensitive)
-        .with_config_type(setting.value_type.wire());
+        .with_config_type(setting.value_type.map_or(UNKNOWN_TYPE, ValueType::wire));
     let documentation = request
         .include_documentation
-        .then(|| StrBytes::from_static_str(setting.documentation));
+        .then(|| setting.documentation.map(StrBytes::from_static_str))
+        .flatten();
     let result = result.with_documentation(documentation);
     if !request.include_synonyms {
         return result;
     }
     let synonyms = setting.synonyms.into_iter().map(|synonym| {
         DescribeConfigsSynonym::default()
-            .with_name(StrBytes::from_static_str(synonym.name))
+            .with_name(name(synonym.name))
             .with_value(synonym.value.map(text))
             .with_source(synonym.source.wire())
     });

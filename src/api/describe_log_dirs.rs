@@ -55,7 +55,7 @@ pub(super) fn handle(call: Call) -> BoxFuture<'static, Answer> {
 type Wanted<'a> = BTreeMap<&'a str, Vec<(i32, PartitionNumber)>>;
 
 async fn folder(call: &Call, asked: Option<Vec<DescribableLogDirTopic>>) -> DescribeLogDirsResult {
-    let folder = call.broker.config.data_folder();
+    let folder = call.broker.config.now().data_folder();
     let path = std::path::absolute(&folder).unwrap_or(folder);
     let result = describe_folder(call, asked, &path).await;
     result.unwrap_or_else(|error| {

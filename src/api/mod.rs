@@ -3,9 +3,11 @@
 //! Only this module knows request versions and wire error codes. To add an API: a file with the shape of its
 //! request and its handler, and one row in [`APIS`].
 
+mod alter_configs;
 mod api_versions;
 mod call;
 mod common;
+mod config_resource;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
@@ -17,7 +19,9 @@ mod errors;
 mod fetch;
 mod fetch_answer;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
@@ -141,6 +145,13 @@ pub static APIS: &[Api] = &[
         handle: describe_configs::handle,
     },
     Api {
+        key: ApiKey::AlterConfigs,
+        versions: 0..=2,
+        listed_min: 0,
+        request: &alter_configs::SHAPE,
+        handle: alter_configs::handle,
+    },
+    Api {
         key: ApiKey::DescribeLogDirs,
         versions: 1..=4,
         listed_min: 1,
@@ -155,11 +166,25 @@ pub static APIS: &[Api] = &[
         handle: create_partitions::handle,
     },
     Api {
+        key: ApiKey::IncrementalAlterConfigs,
+        versions: 0..=1,
+        listed_min: 0,
+        request: &incremental_alter_configs::SHAPE,
+        handle: incremental_alter_configs::handle,
+    },
+    Api {
         key: ApiKey::DescribeCluster,
         versions: 0..=2,
         listed_min: 0,
         request: &describe_cluster::SHAPE,
         handle: describe_cluster::handle,
+    },
+    Api {
+        key: ApiKey::ListConfigResources,
+        versions: 0..=1,
+        listed_min: 0,
+        request: &list_config_resources::SHAPE,
+        handle: list_config_resources::handle,
     },
     Api {
         key: ApiKey::DescribeTopicPartitions,
@@ -173,7 +198,13 @@ pub static APIS: &[Api] = &[
 #[cfg(test)]
 mod admin_tests;
 #[cfg(test)]
+mod alter_configs_tests;
+#[cfg(test)]
+mod alter_effects_tests;
+#[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod config_testing;
 #[cfg(test)]
 mod create_partitions_tests;
 #[cfg(test)]

@@ -62,10 +62,13 @@ codecs! {
     InitProducerId => InitProducerIdRequest,
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest,
     DescribeConfigs => DescribeConfigsRequest,
+    AlterConfigs => AlterConfigsRequest,
     CreatePartitions => CreatePartitionsRequest,
     DescribeLogDirs => DescribeLogDirsRequest,
     DescribeTopicPartitions => DescribeTopicPartitionsRequest,
+    IncrementalAlterConfigs => IncrementalAlterConfigsRequest,
     DescribeCluster => DescribeClusterRequest,
+    ListConfigResources => ListConfigResourcesRequest,
 }
 
 #[test]

@@ -4,21 +4,23 @@
 //! a snapshot may be old: the commit then conflicts, the rows are read again and the decision is made anew. A change
 //! runs in a task of its own: a client that goes away in the middle cancels nothing.
 
+mod alter;
 mod change;
+mod load;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::live::LiveConfig;
 use super::notices::Notices;
 use crate::base::NodeId;
 use crate::cluster::{
-    self, Counter, CreateError, CreateTopic, DeleteError, DeleteTopic, GrowError, GrowTopic,
-    Replication, RowError, Rules, Topic, TopicRow, Topics,
+    self, AlterConfig, AlterError, Altered, Configs, Counter, CreateError, CreateTopic,
+    DeleteError, DeleteTopic, GrowError, GrowTopic, Replication, RowError, Rules, Topic, Topics,
 };
-use crate::config::{Config, ConfigError, TopicConfig, keys};
+use crate::config::{Config, ConfigError, Overrides, TopicConfig, keys};
 use crate::store::{Key, KeyRange, Limit, Order, Row, Store, StoreError, Version};
 
 /// Times that a change is decided anew because another broker changed the same rows first.
@@ -105,36 +107,47 @@ pub struct Catalog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
-    config: Arc<Config>,
-    /// The settings of a topic without overrides.
-    defaults: Arc<TopicConfig>,
+    /// The broker's settings as it was started with them.
+    fixed: Arc<Config>,
+    live: LiveConfig,
     settings: Settings,
     cluster_id: String,
     topics: watch::Sender<Arc<Topics>>,
-    /// Held by whoever is changing the topics.
-    counter: Mutex<Counter>,
+    configs: watch::Sender<Arc<Configs>>,
+    changing: Mutex<Changing>,
     deleted: Notify,
     notices: Notices,
 }
 
+/// Held by whoever is changing the topics or settings.
+#[derive(Debug)]
+struct Changing {
+    counter: Counter,
+    /// The settings of a topic without overrides.
+    defaults: Arc<TopicConfig>,
+}
+
 impl Catalog {
-    /// Reads all topics.
+    /// Reads all topics and settings.
     pub async fn load(store: Arc<dyn Store>, config: Arc<Config>) -> Result<Self, CatalogError> {
-        let defaults = Arc::new(TopicConfig::resolve(&config, &BTreeMap::new())?);
         let asked = config.get(keys::OTTLA_CLUSTER_ID);
         let inner = Inner {
             cluster_id: load_cluster_id(store.as_ref(), asked).await?,
             settings: Settings::read(&config),
             store,
-            config,
-            defaults,
+            live: LiveConfig::new(Arc::clone(&config)),
+            changing: Mutex::new(Changing {
+                counter: Counter::default(),
+                defaults: Arc::new(TopicConfig::resolve(&config, &Overrides::new())?),
+            }),
+            fixed: config,
             topics: watch::Sender::new(Arc::default()),
-            counter: Mutex::default(),
+            configs: watch::Sender::new(Arc::default()),
             deleted: Notify::new(),
             notices: Notices::default(),
         };
-        let counter = inner.reload().await?;
-        *inner.counter.lock().await = counter;
+        let changing = inner.reload().await?;
+        *inner.changing.lock().await = changing;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -146,6 +159,16 @@ impl Catalog {
     /// Sees every change of the topics.
     pub fn watch(&self) -> watch::Receiver<Arc<Topics>> {
         self.0.topics.subscribe()
+    }
+
+    /// What is set on brokers, groups and client metrics subscriptions.
+    pub fn configs(&self) -> Arc<Configs> {
+        self.0.configs.borrow().clone()
+    }
+
+    /// The broker's settings, which follow what is set on it at run time.
+    pub fn config(&self) -> &LiveConfig {
+        &self.0.live
     }
 
     /// The cluster's id as clients see it.
@@ -183,6 +206,17 @@ impl Catalog {
         run_to_end(async move { inner.grow(&requests, mode).await }).await
     }
 
+    /// Changes settings: of all resources that can be changed, in one commit. They are in effect on return, where they
+    /// have one.
+    pub async fn alter(
+        &self,
+        requests: Vec<AlterConfig>,
+        mode: CreateMode,
+    ) -> Result<Vec<Result<Altered, AlterError>>, CatalogError> {
+        let inner = self.0.clone();
+        run_to_end(async move { inner.alter(&requests, mode).await }).await
+    }
+
     /// Deletes topics: all that can be, in one commit. Their records are given back later, by the trim job.
     pub async fn delete(
         &self,
@@ -207,10 +241,10 @@ pub(super) async fn run_to_end<T: Send + 'static>(
 }
 
 impl Inner {
-    fn rules(&self) -> Rules<'_> {
+    fn rules<'a>(&self, config: &'a Config, defaults: &'a Arc<TopicConfig>) -> Rules<'a> {
         Rules {
-            config: &self.config,
-            defaults: &self.defaults,
+            config,
+            defaults,
             node_id: self.settings.node_id,
             partitions: self.settings.partitions,
             replication_factor: self.settings.replication_factor,
@@ -220,52 +254,6 @@ impl Inner {
 
     fn snapshot(&self) -> Arc<Topics> {
         self.topics.borrow().clone()
-    }
-
-    /// Reads all topics and publishes them.
-    async fn reload(&self) -> Result<Counter, CatalogError> {
-        let mut topics = Topics::default();
-        scan(self.store.as_ref(), cluster::topic_rows(), |row, value| {
-            let name = cluster::topic_name_of(&row.key)?;
-            let topic = self.topic(name, cluster::decode_topic(&value)?);
-            topics.insert(Arc::new(topic), row.version);
-            Ok(())
-        })
-        .await?;
-        self.topics.send_replace(Arc::new(topics));
-        let row = get(self.store.as_ref(), cluster::counter_key()).await?;
-        let next = match &row.value {
-            Some(value) => cluster::decode_counter(value)?,
-            None => 0,
-        };
-        Ok(Counter {
-            next,
-            version: row.version,
-        })
-    }
-
-    /// A topic whose settings are no longer valid (the folder was used by a newer broker) still works, by the
-    /// defaults, and the log says so.
-    fn topic(&self, name: &str, row: TopicRow) -> Topic {
-        let config = if row.overrides.is_empty() {
-            self.defaults.clone()
-        } else {
-            match TopicConfig::resolve(&self.config, &row.overrides) {
-                Ok(config) => Arc::new(config),
-                Err(error) => {
-                    tracing::warn!(topic = name, %error, "settings of the topic do not count: its defaults are used");
-                    self.defaults.clone()
-                }
-            }
-        };
-        Topic {
-            id: row.id,
-            name: Arc::from(name),
-            partitions: row.partitions,
-            config,
-            overrides: row.overrides,
-            internal: cluster::is_internal(name),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::base::PartitionNumber;
+use crate::cluster::{AlterOp, Change, Resource};
 use crate::store::fault::{FAULTS, Fault, FaultStore};
 use crate::store::memory::MemoryStore;
 use crate::store::{Commit, Write};
@@ -100,6 +101,54 @@ fn grown(name: &str, count: i32) -> GrowTopic {
         name: name.to_owned(),
         count,
         assignments: None,
+    }
+}
+
+/// Sets `retention.ms` on a topic and `message.max.bytes` for all brokers.
+fn settings(value: &str) -> Vec<AlterConfig> {
+    let set = |resource, key: &str| AlterConfig {
+        resource,
+        change: Change::Incremental(vec![(key.to_owned(), AlterOp::Set(value.to_owned()))]),
+    };
+    vec![
+        set(Resource::Topic("t".to_owned()), "retention.ms"),
+        set(Resource::Broker(None), "message.max.bytes"),
+    ]
+}
+
+/// Settings are in effect exactly where they are stored, whatever becomes of the commit.
+#[tokio::test]
+async fn settings_change_whatever_becomes_of_the_commit() {
+    for fault in FAULTS {
+        let faulty = FaultStore::new();
+        let store: Arc<dyn Store> = faulty.clone();
+        let (one, two) = (load(&store).await, load(&store).await);
+        create(&one, plain("t", 2)).await.expect("created");
+        let seen = |catalog: &Catalog| {
+            let topic = catalog.topics().by_name("t").cloned().expect("there");
+            let inherited = catalog.config().get(keys::MESSAGE_MAX_BYTES);
+            assert_eq!(topic.config.max_message_bytes, inherited);
+            (topic.config.retention_ms, inherited)
+        };
+        let before = seen(&one);
+        let checked = one.alter(settings("7"), CreateMode::ValidateOnly).await;
+        assert!(checked.expect("answers").iter().all(Result::is_ok));
+        assert_eq!(seen(&one), before, "nothing happened");
+        faulty.fail_after(0, fault);
+        match (fault, one.alter(settings("7"), CreateMode::Create).await) {
+            (Fault::Unavailable, Err(CatalogError::Store(_))) => assert_eq!(seen(&one), before),
+            (Fault::Lost | Fault::Unheard, Ok(outcomes)) => {
+                assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+                assert_eq!(seen(&one), (7, 7));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(seen(&load(&store).await), seen(&one), "{fault:?}");
+        // The second broker has not heard of it, nor of the topic.
+        let later = two.alter(settings("9"), CreateMode::Create).await;
+        let later = later.expect("answers");
+        assert!(matches!(later[0], Err(AlterError::UnknownTopic(_))) || later[0].is_ok());
+        assert_eq!(load(&store).await.config().get(keys::MESSAGE_MAX_BYTES), 9);
     }
 }
 

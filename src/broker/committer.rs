@@ -13,6 +13,7 @@ use super::catalog::Catalog;
 use super::partitions::{LoadError, Partitions};
 use super::trim::Forget;
 use crate::base::{BoxFuture, Clock, LeaderEpoch, PartitionNumber, Rope};
+use crate::config::keys;
 use crate::log::{
     AppendError, Appended, Batch, Change, PartitionLog, RunKind, SequenceSettings, Sequencer,
     head_key, producer_keys,
@@ -95,8 +96,6 @@ pub(crate) struct CommitterParts {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// `producer.id.expiration.ms`.
-    pub(crate) producer_id_expiration_ms: i64,
 }
 
 impl Committer {
@@ -290,10 +289,11 @@ impl Task {
 
     /// Decides all that waits, commits it, and answers it if it did not conflict.
     async fn try_commit(&mut self, items: &mut [Item]) -> Attempt {
+        let config = self.parts.catalog.config();
         let mut sequencer = Sequencer::new(SequenceSettings {
             now_ms: self.parts.clock.now_ms(),
             leader_epoch: LeaderEpoch(0),
-            producer_id_expiration_ms: self.parts.producer_id_expiration_ms,
+            producer_id_expiration_ms: config.get(keys::PRODUCER_ID_EXPIRATION_MS).into(),
         });
         let mut decided = Vec::with_capacity(items.len());
         for group in items.chunk_by(|a, b| a.append.partition == b.append.partition) {

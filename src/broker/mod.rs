@@ -7,6 +7,7 @@ pub mod committer;
 pub mod fetch;
 pub mod fetch_session;
 mod free;
+pub mod live;
 mod notices;
 pub mod partitions;
 pub mod producer_ids;
@@ -28,6 +29,7 @@ use cache::BlockCache;
 use catalog::{Catalog, CatalogError};
 use committer::{Committer, CommitterParts};
 use fetch_session::FetchSessions;
+use live::LiveConfig;
 use partitions::Partitions;
 use producer_ids::ProducerIds;
 use reader::Reader;
@@ -35,7 +37,7 @@ use reader::Reader;
 /// One broker: what every request handler is given.
 #[derive(Debug)]
 pub struct Broker {
-    pub config: Arc<Config>,
+    pub config: LiveConfig,
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
     pub catalog: Catalog,
@@ -54,7 +56,8 @@ impl Broker {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, CatalogError> {
-        let catalog = Catalog::load(Arc::clone(&store), Arc::clone(&config)).await?;
+        let catalog = Catalog::load(Arc::clone(&store), config).await?;
+        let config = catalog.config().clone();
         let partitions = Arc::new(Partitions::new(Arc::clone(&store)));
         let cache_bytes = usize::try_from(config.get(keys::OTTLA_CACHE_BYTES)).unwrap_or(0);
         let cache = Arc::new(BlockCache::new(cache_bytes));
@@ -64,7 +67,6 @@ impl Broker {
             partitions: Arc::clone(&partitions),
             cache: Arc::clone(&cache),
             clock: Arc::clone(&clock),
-            producer_id_expiration_ms: config.get(keys::PRODUCER_ID_EXPIRATION_MS).into(),
         });
         let reader = Reader::new(Arc::clone(&store), partitions, cache);
         let slots_max = config.get(keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);

@@ -1,26 +1,27 @@
-//! Says once per key in the log when a topic sets something that has no effect here, or none yet.
+//! Says once per key in the log when somebody sets something that has no effect here, or none yet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 
-use crate::config::{Effect, Scope, keys};
+use crate::config::{Effect, Overrides, Scope, keys};
 
 /// The keys that were spoken of since the broker started.
 #[derive(Debug, Default)]
-pub(super) struct Notices(Mutex<BTreeSet<&'static str>>);
+pub(super) struct Notices(Mutex<BTreeSet<(Scope, &'static str)>>);
 
 impl Notices {
-    /// Logs what a topic's settings do not do.
-    pub(super) fn tell(&self, topic: &str, overrides: &BTreeMap<String, String>) {
-        for (key, effect) in self.news(overrides) {
+    /// Logs what the settings of a topic, group or broker do not do.
+    pub(super) fn tell(&self, scope: Scope, resource: &dyn Display, overrides: &Overrides) {
+        for (key, effect) in self.news(scope, overrides) {
             match effect {
                 Effect::Later => tracing::warn!(
-                    topic,
+                    %resource,
                     key,
                     "the setting is stored and described, but has no effect in this version yet"
                 ),
                 Effect::WithoutMeaning => tracing::info!(
-                    topic,
+                    %resource,
                     key,
                     "the setting is stored and described, but means nothing to this broker"
                 ),
@@ -30,14 +31,14 @@ impl Notices {
     }
 
     /// The keys among `overrides` to speak of that nobody has spoken of yet.
-    fn news(&self, overrides: &BTreeMap<String, String>) -> Vec<(&'static str, Effect)> {
+    fn news(&self, scope: Scope, overrides: &Overrides) -> Vec<(&'static str, Effect)> {
         // A set of names is whole at any time: a panic elsewhere does not spoil it.
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         overrides
             .keys()
-            .filter_map(|name| keys::find(Scope::Topic, name))
+            .filter_map(|name| keys::find(scope, name))
             .filter(|def| matches!(def.effect, Effect::Later | Effect::WithoutMeaning))
-            .filter(|def| told.insert(def.name))
+            .filter(|def| told.insert((scope, def.name)))
             .map(|def| (def.name, def.effect))
             .collect()
     }
@@ -54,12 +55,16 @@ mod tests {
             let pairs = names
                 .iter()
                 .map(|name| ((*name).to_owned(), "1".to_owned()));
-            pairs.collect::<BTreeMap<_, _>>()
+            pairs.collect::<Overrides>()
         };
         let honoured = "max.message.bytes";
         let meaningless = "segment.index.bytes";
-        let first = notices.news(&set(&[honoured, meaningless, "no.such.key"]));
+        let topic = Scope::Topic;
+        let first = notices.news(topic, &set(&[honoured, meaningless, "no.such.key"]));
         assert_eq!(first, [(meaningless, Effect::WithoutMeaning)]);
-        assert_eq!(notices.news(&set(&[meaningless])), []);
+        assert_eq!(notices.news(topic, &set(&[meaningless])), []);
+        let of_broker = notices.news(Scope::Broker, &set(&["min.insync.replicas"]));
+        assert_eq!(of_broker.len(), 1);
+        assert_eq!(notices.news(topic, &set(&["min.insync.replicas"])).len(), 1);
     }
 }

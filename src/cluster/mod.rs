@@ -1,9 +1,11 @@
-//! The cluster's state as pure data: topics, the counters that number partitions and producers, cluster facts.
+//! The cluster's state as pure data: topics, settings, the counters that number partitions and producers, cluster facts.
 //!
 //! `decide`-style functions take the state as it is and a request, and return what to write and what to answer;
 //! the shell in `broker::catalog` commits the writes and publishes the new state. Nothing here does I/O, reads a
 //! clock or draws random numbers.
 
+mod alter;
+mod configs;
 mod create;
 mod delete;
 mod grow;
@@ -16,6 +18,12 @@ mod grow_tests;
 #[cfg(test)]
 mod tests;
 
+pub use alter::{
+    ALTER_RECORDS_MAX, AlterConfig, AlterError, AlterOp, Alteration, Altered, Change, alter_configs,
+};
+pub use configs::{
+    Configs, Resource, configs_key, configs_rows, decode_configs, encode_configs, resource_of,
+};
 pub use create::{
     Assignment, CREATE_PARTITIONS_MAX, CREATE_RECORDS_MAX, CreateError, CreateTopic, Creation,
     Replication, Rules, create_topics,

@@ -8,6 +8,7 @@
 //! | 3 | next producer id (8): ids below it were given out or reserved |
 //! | 4 | cluster id, with its length (4) before it |
 //! | 5, topic id | name, ranges of partition numbers whose rows are to be removed, blobs that may be free: count (4), name (8) each |
+//! | 6, resource type (1), resource name | overrides (`configs.rs`) |
 //!
 //! Ranges: count (4), then start (4) and length (4) each. Overrides: count (4), then key and value, each with its
 //! length (4) before it.
@@ -32,6 +33,7 @@ const KIND_COUNTER: u8 = 2;
 const KIND_PRODUCER_IDS: u8 = 3;
 const KIND_FACTS: u8 = 4;
 const KIND_TRIM: u8 = 5;
+pub(super) const KIND_CONFIGS: u8 = 6;
 
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,11 +123,7 @@ pub fn encode_topic(row: &TopicRow) -> Bytes {
     value.put_u8(LAYOUT);
     value.put_slice(row.id.as_bytes());
     put_ranges(&mut value, &row.partitions);
-    put_length(&mut value, row.overrides.len());
-    for (name, setting) in &row.overrides {
-        put_text(&mut value, name);
-        put_text(&mut value, setting);
-    }
+    put_overrides(&mut value, &row.overrides);
     value.freeze()
 }
 
@@ -211,7 +209,7 @@ pub fn decode_cluster_id(value: &[u8]) -> Result<String, RowError> {
     reader.finish(cluster_id)
 }
 
-fn with_kind(kind: u8, rest: &[u8]) -> Key {
+pub(super) fn with_kind(kind: u8, rest: &[u8]) -> Key {
     let mut bytes = BytesMut::with_capacity(1 + rest.len());
     bytes.put_u8(kind);
     bytes.put_slice(rest);
@@ -228,6 +226,18 @@ fn put_text(value: &mut BytesMut, text: &str) {
     value.put_slice(text.as_bytes());
 }
 
+pub(super) fn put_layout(value: &mut BytesMut) {
+    value.put_u8(LAYOUT);
+}
+
+pub(super) fn put_overrides(value: &mut BytesMut, overrides: &BTreeMap<String, String>) {
+    put_length(value, overrides.len());
+    for (name, setting) in overrides {
+        put_text(value, name);
+        put_text(value, setting);
+    }
+}
+
 fn put_ranges(value: &mut BytesMut, numbers: &[PartitionNumber]) {
     let ranges: Vec<_> = numbers
         .chunk_by(|left, right| left.0.checked_add(1) == Some(right.0))
@@ -240,13 +250,13 @@ fn put_ranges(value: &mut BytesMut, numbers: &[PartitionNumber]) {
 }
 
 /// Reads a value; each read is checked, none reserves memory that the value does not cover.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     what: &'static str,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn new(what: &'static str, value: &'a [u8]) -> Result<Self, RowError> {
+    pub(super) fn new(what: &'static str, value: &'a [u8]) -> Result<Self, RowError> {
         match value.split_first() {
             Some((&LAYOUT, rest)) => Ok(Self { what, rest }),
             Some((&layout, _)) => Err(RowError::Layout(what, layout)),
@@ -311,7 +321,7 @@ impl<'a> Reader<'a> {
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    fn overrides(&mut self) -> Result<BTreeMap<String, String>, RowError> {
+    pub(super) fn overrides(&mut self) -> Result<BTreeMap<String, String>, RowError> {
         let mut overrides = BTreeMap::new();
         for _ in 0..self.u32()? {
             let name = self.text()?;
@@ -328,7 +338,7 @@ impl<'a> Reader<'a> {
         Ok(blobs)
     }
 
-    fn finish<T>(self, value: T) -> Result<T, RowError> {
+    pub(super) fn finish<T>(self, value: T) -> Result<T, RowError> {
         if self.rest.is_empty() {
             Ok(value)
         } else {

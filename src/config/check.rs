@@ -63,6 +63,7 @@ fn whole(def: &Def, value: &Value) -> Result<(), String> {
         (Check::NotEmpty, Value::Text(text)) if text.is_empty() => {
             Err("String must be non-empty".to_owned())
         }
+        (Check::AddressCounts, Value::Text(text)) => address_counts(text),
         (Check::ThrottledReplicas, Value::List(items)) => throttled_replicas(def.name, items),
         (Check::AutoOffsetReset, Value::Text(text)) => auto_offset_reset(def.name, text),
         (
@@ -71,6 +72,7 @@ fn whole(def: &Def, value: &Value) -> Result<(), String> {
             | Check::OneOfIgnoringCase(_)
             | Check::EachOf(_)
             | Check::NotEmpty
+            | Check::AddressCounts
             | Check::ThrottledReplicas
             | Check::AutoOffsetReset,
             _,
@@ -101,6 +103,24 @@ fn each_of(allowed: &[&str], items: &[String]) -> Result<(), Refusal> {
             item.clone(),
             format!("String must be one of: {}", allowed.join(", ")),
         )),
+    }
+}
+
+/// Addresses may be names, and IPv6 has colons of its own (`Utils.HOST_PATTERN`).
+fn address_counts(text: &str) -> Result<(), String> {
+    let is_good = |entry: &str| {
+        entry.rsplit_once(':').is_some_and(|(address, count)| {
+            let known = |c: char| c.is_ascii_alphanumeric() || "-%._:[]".contains(c);
+            address.trim().chars().all(known) && count.trim().parse::<i32>().is_ok()
+        })
+    };
+    match text
+        .split(',')
+        .map(str::trim)
+        .find(|entry| !entry.is_empty() && !is_good(entry))
+    {
+        None => Ok(()),
+        Some(entry) => Err(format!("`{entry}` is not of the form address:count")),
     }
 }
 

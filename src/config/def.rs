@@ -92,6 +92,8 @@ pub enum Check {
     NotEmpty,
     /// `partition:broker,partition:broker` or `*`.
     ThrottledReplicas,
+    /// `address:count,address:count`.
+    AddressCounts,
     /// `latest`, `earliest` or `by_duration:` and an ISO 8601 duration.
     AutoOffsetReset,
 }
@@ -100,7 +102,11 @@ pub enum Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
     ReadOnly,
+    /// For one listener of one broker, as `listener.name.NAME.KEY`.
+    PerListener,
+    /// For one broker.
     PerBroker,
+    /// For one broker, or for all that have no value of their own.
     ClusterWide,
 }
 
@@ -112,7 +118,8 @@ pub enum Effect {
     Later,
     /// Accepted with one line, because what it governs does not exist here.
     WithoutMeaning,
-    /// A test knob of Kafka's own: as without meaning, and left out of listings as Kafka does.
+    /// A test knob of Kafka's own, or a throttle that it takes at run time only: as without meaning, and left out of
+    /// listings as Kafka does.
     Internal,
 }
 

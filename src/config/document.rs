@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::def::{Check, Def, Effect, Literal, Synonym};
+use super::def::{Check, Def, Effect, Literal, Scope, Synonym, Update};
 use super::keys;
 
 const HEAD: &str = "\
@@ -34,6 +34,15 @@ Names, types, defaults and bounds are those of Kafka 4.3.1. What a key does here
 - **later**: the value is checked, kept and described, and has no effect in this version. The log says so.
 - **no**: accepted, because what it governs does not exist here. The log says so in one line.
 
+How a key changes while the broker runs, by AlterConfigs (`kafka-configs --alter`):
+
+- **any time**: for a broker, or for all of them (`--entity-default`), which those follow that set no value of their own.
+- **per broker**: for a broker by its id.
+- **per listener**: for a broker by its id, as `listener.name.NAME.KEY`.
+- **restart**: not at all.
+
+What is changed so counts before all places above, is stored with the data, and survives restarts.
+
 A topic that does not set a key takes the broker's value of the key named beside it, else the default.
 ";
 
@@ -43,7 +52,7 @@ pub fn markdown() -> String {
     for chapter in keys::chapters() {
         let _ = write!(
             text,
-            "\n## {}\n\n| key | type | default | allowed | effect | what it says |\n| --- | --- | --- | --- | --- | --- |\n",
+            "\n## {}\n\n| key | type | default | allowed | effect | changes | what it says |\n| --- | --- | --- | --- | --- | --- | --- |\n",
             chapter.title
         );
         for def in chapter
@@ -74,12 +83,24 @@ fn row(def: &Def) -> String {
         names => format!(" Broker: {}.", names.join(", ")),
     };
     format!(
-        "| `{}` | {kind} | {} | {} | {effect} | {}{inherited} |",
+        "| `{}` | {kind} | {} | {} | {effect} | {} | {}{inherited} |",
         def.name,
         default(def),
         allowed(def.check),
+        changes(def),
         def.text,
     )
+}
+
+/// How the key changes while the broker runs.
+fn changes(def: &Def) -> &'static str {
+    match (def.scope, def.update) {
+        (Scope::Topic | Scope::Group | Scope::ClientMetrics, _) => "any time",
+        (Scope::Broker, Update::ReadOnly) => "restart",
+        (Scope::Broker, Update::PerListener) => "per listener",
+        (Scope::Broker, Update::PerBroker) => "per broker",
+        (Scope::Broker, Update::ClusterWide) => "any time",
+    }
 }
 
 fn synonym(synonym: &Synonym) -> String {
@@ -123,6 +144,7 @@ fn allowed(check: Check) -> String {
         Check::OneOfIgnoringCase(items) => format!("{}, in any case", names(items)),
         Check::EachOf(items) => format!("any of {}", names(items)),
         Check::NotEmpty => "not empty".to_owned(),
+        Check::AddressCounts => "`address:count`".to_owned(),
         Check::ThrottledReplicas => "`partition:broker`, or `*`".to_owned(),
         Check::AutoOffsetReset => "`latest`, `earliest`, `by_duration:PnDTnHnMn.nS`".to_owned(),
     }

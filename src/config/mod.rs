@@ -10,9 +10,11 @@ mod arguments;
 mod check;
 mod def;
 mod document;
+mod dynamic;
 mod environment;
 mod error;
 mod flags;
+mod group;
 pub mod keys;
 mod listeners;
 mod listing;
@@ -35,21 +37,26 @@ use std::path::PathBuf;
 pub use arguments::{Arguments, Command, StorageCommand, UnreadableFile};
 pub use def::{Check, Def, Effect, Key, Literal, Scope, Synonym, Update, ValueType};
 pub use document::markdown;
+pub use dynamic::{DynamicError, Level, Overrides};
 pub use error::ConfigError;
 pub use flags::{FlagError, Flags};
+pub use group::{check_client_metrics, check_group};
 pub use listeners::{Listener, Listeners, ListenersError};
 pub use listing::{Listed, ListedSynonym, Source};
 pub use load::{Inputs, LoadError, Loaded, Notice, Origin, load};
 pub use properties::BadEscape;
-pub use topic::{
-    CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_group, validate_topic,
-};
+pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use value::{FromValue, Secret, Value};
 
-/// The broker's settings: immutable, shared behind an `Arc`.
+/// The broker's settings: immutable, shared behind an `Arc`. Settings that change while the broker runs make a new
+/// one ([`Config::with_dynamic`]).
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     set: BTreeMap<&'static str, Value>,
+    /// What was set at run time for this broker: it counts first.
+    of_broker: dynamic::Layer,
+    /// What was set at run time for all brokers.
+    of_cluster: dynamic::Layer,
 }
 
 impl Config {
@@ -90,8 +97,12 @@ impl Config {
         }
     }
 
-    /// The value of a broker key that somebody set.
+    /// The value of a broker key that somebody set, at run time or before.
     fn explicit(&self, name: &str) -> Option<&Value> {
-        self.set.get(name)
+        let dynamic = self
+            .of_broker
+            .value(name)
+            .or_else(|| self.of_cluster.value(name));
+        dynamic.or_else(|| self.set.get(name))
     }
 }

@@ -1,9 +1,8 @@
 //! The effective settings of one topic: its own, else the broker's, else the defaults.
 
-use std::collections::BTreeMap;
-
 use super::check::Refusal;
 use super::def::{Def, Key, Scope, Synonym, ValueType};
+use super::dynamic::Overrides;
 use super::error::ConfigError;
 use super::keys::topic as keys;
 use super::value::{FromValue, Value};
@@ -66,16 +65,37 @@ pub struct TopicConfig {
 impl TopicConfig {
     /// The settings of a topic that sets `overrides` on this broker. Every override must be a known key with a good
     /// value, and together they must make sense.
-    pub fn resolve(
-        config: &Config,
-        overrides: &BTreeMap<String, String>,
-    ) -> Result<TopicConfig, ConfigError> {
+    pub fn resolve(config: &Config, overrides: &Overrides) -> Result<TopicConfig, ConfigError> {
         for (name, value) in overrides {
-            validate_topic(name, value)?;
+            parse(Scope::Topic, name, value)?;
         }
         let settings = Settings { config, overrides };
+        let resolved = Self::read(&settings)?;
+        resolved.check(settings.get(keys::REMOTE_STORAGE_ENABLE)?)?;
+        Ok(resolved)
+    }
+
+    /// The settings of a topic as it is stored: they were checked when they were set, and what a newer broker stored,
+    /// or what no longer fits the broker's settings, must not keep the topic from its others. Also what does not count.
+    pub fn of_stored(
+        config: &Config,
+        overrides: &Overrides,
+    ) -> Result<(TopicConfig, Vec<ConfigError>), ConfigError> {
+        let mut good = Overrides::new();
+        let mut refused = Vec::new();
+        for (name, value) in overrides {
+            match parse(Scope::Topic, name, value) {
+                Ok(_) => drop(good.insert(name.clone(), value.clone())),
+                Err(error) => refused.push(error),
+            }
+        }
+        let overrides = &good;
+        Ok((Self::read(&Settings { config, overrides })?, refused))
+    }
+
+    fn read(settings: &Settings<'_>) -> Result<TopicConfig, ConfigError> {
         let policy = settings.get(keys::CLEANUP_POLICY)?;
-        let resolved = TopicConfig {
+        Ok(TopicConfig {
             max_message_bytes: settings.get(keys::MAX_MESSAGE_BYTES)?,
             message_timestamp_type: timestamp_type(&settings.get(keys::MESSAGE_TIMESTAMP_TYPE)?),
             message_timestamp_before_max_ms: settings.get(keys::MESSAGE_TIMESTAMP_BEFORE_MAX_MS)?,
@@ -97,9 +117,7 @@ impl TopicConfig {
             min_compaction_lag_ms: settings.get(keys::MIN_COMPACTION_LAG_MS)?,
             max_compaction_lag_ms: settings.get(keys::MAX_COMPACTION_LAG_MS)?,
             min_cleanable_dirty_ratio: settings.get(keys::MIN_CLEANABLE_DIRTY_RATIO)?,
-        };
-        resolved.check(settings.get(keys::REMOTE_STORAGE_ENABLE)?)?;
-        Ok(resolved)
+        })
     }
 
     /// What Kafka's `LogConfig.validate` checks across keys.
@@ -121,16 +139,6 @@ impl TopicConfig {
         }
         Ok(())
     }
-}
-
-/// Checks one key and value of a topic, as CreateTopics and AlterConfigs do before they store it.
-pub fn validate_topic(name: &str, value: &str) -> Result<(), ConfigError> {
-    parse(Scope::Topic, name, value).map(|_| ())
-}
-
-/// Checks one key and value of a group.
-pub fn validate_group(name: &str, value: &str) -> Result<(), ConfigError> {
-    parse(Scope::Group, name, value).map(|_| ())
 }
 
 pub(super) fn parse(
@@ -178,7 +186,7 @@ fn refused(def: &Def, text: &str, refusal: Refusal) -> ConfigError {
 
 struct Settings<'a> {
     config: &'a Config,
-    overrides: &'a BTreeMap<String, String>,
+    overrides: &'a Overrides,
 }
 
 impl Settings<'_> {

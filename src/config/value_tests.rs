@@ -1,11 +1,11 @@
 //! Reading, checking and writing values by Kafka's rules.
 
 use super::def::Scope;
-use super::{keys, validate_group, validate_topic, value::Value};
+use super::{keys, topic::parse, value::Value};
 
 fn topic(name: &str, value: &str) -> String {
-    match validate_topic(name, value) {
-        Ok(()) => "ok".to_owned(),
+    match parse(Scope::Topic, name, value) {
+        Ok(_) => "ok".to_owned(),
         Err(error) => error.to_string(),
     }
 }
@@ -101,7 +101,7 @@ fn share_groups_start_where_the_format_allows() {
         "by_duration:p1dt2h",
     ] {
         assert!(
-            validate_group("share.auto.offset.reset", good).is_ok(),
+            parse(Scope::Group, "share.auto.offset.reset", good).is_ok(),
             "{good}"
         );
     }
@@ -115,7 +115,7 @@ fn share_groups_start_where_the_format_allows() {
         "by_duration:PTS",
     ] {
         assert!(
-            validate_group("share.auto.offset.reset", bad).is_err(),
+            parse(Scope::Group, "share.auto.offset.reset", bad).is_err(),
             "{bad}"
         );
     }

@@ -66,7 +66,7 @@ fn overrides(text: &str) -> HashMap<IpAddr, usize> {
             });
             if read.is_none() {
                 tracing::warn!(
-                    "max.connections.per.ip.overrides: `{entry}` is ignored; hint: write address:count"
+                    "max.connections.per.ip.overrides: `{entry}` is ignored, names are not looked up; hint: write address:count"
                 );
             }
             read
@@ -89,7 +89,7 @@ mod tests {
             ("queued.max.request.bytes", "5000000"),
             (
                 "max.connections.per.ip.overrides",
-                "10.0.0.1:7, [::1]:8,nonsense",
+                "10.0.0.1:7, [::1]:8,localhost:9",
             ),
         ];
         let limits = Limits::from(&Config::from_pairs(set).expect("valid settings"));

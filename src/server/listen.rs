@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::complaints::Volume;
 use super::pipeline::Pipeline;
-use super::register::Entry;
+use super::register::{self, Entry, Room};
 use super::{Limits, Shared, stopped};
 use crate::api::Connection;
 
@@ -198,6 +198,7 @@ fn open(
 /// Accepts connections until the server stops.
 pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let stop_connections = stop.clone();
+    let mut settings = shared.broker.config.watch();
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -223,6 +224,8 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::R
             }
         };
         failing = false;
+        // Who connects after a change of the limits was answered must meet the new ones.
+        register::take_over_limits(&shared, &mut settings);
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if !shared.register.allows(peer.ip()) {
             match shared.complaints.volume(peer.ip(), Instant::now()) {
@@ -235,7 +238,6 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::R
             () = stopped(&mut stop) => return,
             room = room(&shared, peer.ip()) => room,
         };
-        let Some(room) = room else { return };
         if let Err(error) = serve(
             &bound,
             &shared,
@@ -250,9 +252,9 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::R
 }
 
 /// Waits for room under `max.connections`, as Kafka does: new clients queue until one leaves.
-async fn room(shared: &Shared, ip: IpAddr) -> Option<OwnedSemaphorePermit> {
+async fn room(shared: &Shared, ip: IpAddr) -> Room {
     if let Some(room) = shared.register.try_room() {
-        return Some(room);
+        return room;
     }
     match shared.complaints.volume(ip, Instant::now()) {
         Volume::Warn => tracing::warn!(%ip, "{TOO_MANY}"),
@@ -266,7 +268,7 @@ fn serve(
     shared: &Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
-    room: OwnedSemaphorePermit,
+    room: Room,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     // librdkafka leaves Nagle's algorithm on: an answer that is held back here would cost it 40 ms.

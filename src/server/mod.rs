@@ -63,7 +63,7 @@ pub async fn start(
     broker: Arc<Broker>,
     listeners: Vec<Listen>,
 ) -> Result<ServerHandle, ListenError> {
-    let limits = Limits::from(&*broker.config);
+    let limits = Limits::from(&*broker.config.now());
     let bound = listen::bind_all(listeners, &limits).await?;
     let addresses = bound.iter().map(listen::Bound::address).collect();
     let shared = Arc::new(Shared {
@@ -78,6 +78,7 @@ pub async fn start(
     for listener in bound {
         tokio::spawn(listen::accept(listener, Arc::clone(&shared), stop.clone()));
     }
+    tokio::spawn(register::follow(Arc::clone(&shared), stop.clone()));
     tokio::spawn(register::sweep(Arc::clone(&shared), stop));
     Ok(ServerHandle {
         addresses,

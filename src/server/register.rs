@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::{Limits, Shared, stopped};
 use crate::api::Connection;
+use crate::config::Config;
 
 /// How long a connection may hold request memory without moving a byte while others wait for memory.
 const STALL_MAX: Duration = Duration::from_secs(10);
@@ -24,16 +25,47 @@ const SWEEP_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Register {
     started: Instant,
     next_id: AtomicU64,
-    room: Arc<Semaphore>,
-    per_ip_max: usize,
-    of_ip_max: HashMap<IpAddr, usize>,
     open: Mutex<Open>,
+    /// There may be room again.
+    freed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     by_id: HashMap<u64, Arc<Live>>,
     by_ip: HashMap<IpAddr, usize>,
+    /// Rooms that are given out: connections that are counted, and those about to be.
+    taken: usize,
+    bounds: Bounds,
+}
+
+/// How many connections there may be. Those that are open when a bound is lowered stay.
+#[derive(Clone, Debug)]
+struct Bounds {
+    all_max: usize,
+    per_ip_max: usize,
+    of_ip_max: HashMap<IpAddr, usize>,
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            all_max: limits.connections_max,
+            per_ip_max: limits.connections_per_ip_max,
+            of_ip_max: limits.connections_of_ip_max.clone(),
+        }
+    }
+}
+
+/// Room for one connection, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Room(Arc<Register>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.open().taken -= 1;
+        self.0.freed.notify_one();
+    }
 }
 
 /// What the sweep looks at; written by the connection's task.
@@ -114,7 +146,7 @@ impl Live {
 pub(super) struct Entry {
     register: Arc<Register>,
     pub(super) live: Arc<Live>,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 impl Drop for Entry {
@@ -137,13 +169,20 @@ impl Register {
         Arc::new(Self {
             started: Instant::now(),
             next_id: AtomicU64::new(1),
-            room: Arc::new(Semaphore::new(
-                limits.connections_max.min(Semaphore::MAX_PERMITS),
-            )),
-            per_ip_max: limits.connections_per_ip_max,
-            of_ip_max: limits.connections_of_ip_max.clone(),
-            open: Mutex::default(),
+            open: Mutex::new(Open {
+                by_id: HashMap::new(),
+                by_ip: HashMap::new(),
+                taken: 0,
+                bounds: Bounds::from(limits),
+            }),
+            freed: Notify::new(),
         })
+    }
+
+    /// Takes over the limits on connections.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.open().bounds = Bounds::from(limits);
+        self.freed.notify_waiters();
     }
 
     /// Connections that are open.
@@ -158,26 +197,35 @@ impl Register {
 
     /// Whether one more connection from `ip` is allowed.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
-        let max = self.of_ip_max.get(&ip).copied().unwrap_or(self.per_ip_max);
-        self.open().by_ip.get(&ip).copied().unwrap_or(0) < max
+        let open = self.open();
+        let bounds = &open.bounds;
+        let max = bounds.of_ip_max.get(&ip).unwrap_or(&bounds.per_ip_max);
+        open.by_ip.get(&ip).unwrap_or(&0) < max
     }
 
     /// Room for one more connection, if there is some now.
-    pub(super) fn try_room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).try_acquire_owned().ok()
+    pub(super) fn try_room(self: &Arc<Self>) -> Option<Room> {
+        let mut open = self.open();
+        (open.taken < open.bounds.all_max).then(|| {
+            open.taken += 1;
+            Room(Arc::clone(self))
+        })
     }
 
-    /// Room for one more connection, once there is some. `None` never happens: nobody closes the semaphore.
-    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).acquire_owned().await.ok()
+    /// Room for one more connection, once there is some.
+    pub(super) async fn room(self: &Arc<Self>) -> Room {
+        loop {
+            // Made before the look: what is freed in between wakes it.
+            let freed = self.freed.notified();
+            if let Some(room) = self.try_room() {
+                return room;
+            }
+            freed.await;
+        }
     }
 
     /// Counts a connection.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        connection: Arc<Connection>,
-        room: OwnedSemaphorePermit,
-    ) -> Entry {
+    pub(super) fn enter(self: &Arc<Self>, connection: Arc<Connection>, room: Room) -> Entry {
         let live = Arc::new(Live {
             started: self.started,
             active_ms: AtomicU64::new(ms(self.started.elapsed())),
@@ -229,6 +277,30 @@ impl Register {
             }
             live.abort();
         }
+    }
+}
+
+/// Lets the limits on connections follow the broker's settings until the server stops.
+pub(super) async fn follow(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut settings = shared.broker.config.watch();
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            changed = settings.changed() => match changed {
+                Ok(()) => {}
+                Err(_) => return,
+            },
+        }
+        settings.mark_changed();
+        take_over_limits(&shared, &mut settings);
+    }
+}
+
+/// Takes over the limits on connections, if the settings have changed.
+pub(super) fn take_over_limits(shared: &Shared, settings: &mut watch::Receiver<Arc<Config>>) {
+    if settings.has_changed().unwrap_or(false) {
+        let config = settings.borrow_and_update().clone();
+        shared.register.set_limits(&Limits::from(&*config));
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod clients;
 mod hostile;
+mod live;
 mod process;
 mod support;

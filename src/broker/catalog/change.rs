@@ -6,14 +6,15 @@ use uuid::Uuid;
 
 use super::{ATTEMPTS_MAX, CatalogError, CreateMode, Inner, Outcomes};
 use crate::cluster::{
-    self, Counter, CreateError, CreateTopic, DeleteError, DeleteTopic, GrowError, GrowTopic, Topic,
-    Topics,
+    self, Counter, CreateError, CreateTopic, DeleteError, DeleteTopic, GrowError, GrowTopic,
+    Resource, Topic, Topics,
 };
+use crate::config::Scope;
 use crate::store::{Commit, Key, Outcome, StoreError, Version, Write};
 
 /// What became of a commit; after all but the first the rows must be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attempt {
+pub(super) enum Attempt {
     Done(Version),
     /// Nothing was changed: a row was newer than the snapshot.
     Stale,
@@ -26,12 +27,12 @@ impl Inner {
         requests: &[CreateTopic],
         mode: CreateMode,
     ) -> Result<Outcomes<CreateError>, CatalogError> {
-        let mut counter = self.counter.lock().await;
+        let mut changing = self.changing.lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let creation = cluster::create_topics(
                 &self.snapshot(),
-                *counter,
-                &self.rules(),
+                changing.counter,
+                &self.rules(&self.live.now(), &changing.defaults),
                 requests,
                 &mut Uuid::new_v4,
             );
@@ -40,7 +41,7 @@ impl Inner {
             }
             let attempt = self.commit(creation.guards, creation.writes).await?;
             if let Attempt::Done(version) = attempt {
-                *counter = Counter {
+                changing.counter = Counter {
                     next: creation.next,
                     version,
                 };
@@ -48,11 +49,12 @@ impl Inner {
                     topics.insert(topic.clone(), version);
                 });
                 for topic in creation.outcomes.iter().flatten() {
-                    self.notices.tell(&topic.name, &topic.overrides);
+                    let resource = Resource::Topic(topic.name.to_string());
+                    self.notices.tell(Scope::Topic, &resource, &topic.overrides);
                 }
                 return Ok(creation.outcomes);
             }
-            *counter = self.reload().await?;
+            *changing = self.reload().await?;
             let topics = self.snapshot();
             let mut created = creation.outcomes.iter().flatten();
             if created.all(|topic| topics.by_id(topic.id).is_some()) {
@@ -66,7 +68,7 @@ impl Inner {
         &self,
         requests: &[DeleteTopic],
     ) -> Result<Outcomes<DeleteError>, CatalogError> {
-        let mut counter = self.counter.lock().await;
+        let mut changing = self.changing.lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let deletion = cluster::delete_topics(&self.snapshot(), requests);
             if deletion.writes.is_empty() {
@@ -80,7 +82,7 @@ impl Inner {
                 self.deleted.notify_one();
                 return Ok(deletion.outcomes);
             }
-            *counter = self.reload().await?;
+            *changing = self.reload().await?;
             let topics = self.snapshot();
             let mut deleted = deletion.outcomes.iter().flatten();
             let gone = deleted.all(|topic| topics.by_id(topic.id).is_none());
@@ -97,16 +99,17 @@ impl Inner {
         requests: &[GrowTopic],
         mode: CreateMode,
     ) -> Result<Outcomes<GrowError>, CatalogError> {
-        let mut counter = self.counter.lock().await;
+        let mut changing = self.changing.lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let node_id = self.settings.node_id;
-            let growth = cluster::create_partitions(&self.snapshot(), *counter, node_id, requests);
+            let growth =
+                cluster::create_partitions(&self.snapshot(), changing.counter, node_id, requests);
             if growth.writes.is_empty() || mode == CreateMode::ValidateOnly {
                 return Ok(growth.outcomes);
             }
             let attempt = self.commit(growth.guards, growth.writes).await?;
             if let Attempt::Done(version) = attempt {
-                *counter = Counter {
+                changing.counter = Counter {
                     next: growth.next,
                     version,
                 };
@@ -115,7 +118,7 @@ impl Inner {
                 });
                 return Ok(growth.outcomes);
             }
-            *counter = self.reload().await?;
+            *changing = self.reload().await?;
             let topics = self.snapshot();
             let mut grown = growth.outcomes.iter().flatten();
             let stands = grown.all(|topic| topics.by_id(topic.id) == Some(topic));
@@ -127,7 +130,7 @@ impl Inner {
     }
 
     /// Readers keep the snapshot that they hold; without readers nothing is copied.
-    fn publish<'a>(
+    pub(super) fn publish<'a>(
         &self,
         changed: impl Iterator<Item = &'a Arc<Topic>>,
         mut change: impl FnMut(&mut Topics, &Arc<Topic>),
@@ -138,7 +141,7 @@ impl Inner {
         });
     }
 
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         guards: Vec<(Key, Version)>,
         writes: Vec<Write>,

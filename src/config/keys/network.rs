@@ -1,6 +1,6 @@
 //! Broker keys: listeners, sockets and connections.
 
-use crate::config::def::Check::{Any, AtLeast};
+use crate::config::def::Check::{AddressCounts, Any, AtLeast};
 use crate::config::def::{Def, Effect, Key, Literal, Scope, Update, ValueType, declare};
 
 declare! { NETWORK_KEYS: Broker;
@@ -16,9 +16,9 @@ declare! { NETWORK_KEYS: Broker;
     EARLY_START_LISTENERS: opt_list "early.start.listeners", Any, ReadOnly, WithoutMeaning,
         "Listeners that may start before authorization is ready.";
     LISTENER_SECURITY_PROTOCOL_MAP: string "listener.security.protocol.map" = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
-        Any, PerBroker, Honoured,
+        Any, ReadOnly, Honoured,
         "Which security protocol each listener name speaks.";
-    LISTENERS: list "listeners" = "PLAINTEXT://127.0.0.1:9092", Any, PerBroker, Honoured,
+    LISTENERS: list "listeners" = "PLAINTEXT://127.0.0.1:9092", Any, ReadOnly, Honoured,
         "The addresses to listen on, NAME://host:port, comma separated; an empty host means every interface, port 0 any free port.";
     MAX_CONNECTION_CREATION_RATE: int "max.connection.creation.rate" = 2_147_483_647,
         AtLeast(0), ClusterWide, Later,
@@ -28,7 +28,7 @@ declare! { NETWORK_KEYS: Broker;
     MAX_CONNECTIONS_PER_IP: int "max.connections.per.ip" = 2_147_483_647, AtLeast(0), ClusterWide, Honoured,
         "The most connections at a time from one address; further ones are closed.";
     MAX_CONNECTIONS_PER_IP_OVERRIDES: string "max.connections.per.ip.overrides" = "",
-        Any, ClusterWide, Honoured,
+        AddressCounts, ClusterWide, Honoured,
         "Connection limits of single addresses, address:count, comma separated.";
     NUM_IO_THREADS: int "num.io.threads" = 8, AtLeast(1), ClusterWide, WithoutMeaning,
         "Threads of Kafka's request handlers; here the runtime uses every core.";

@@ -15,13 +15,22 @@ declare! { REPLICATION_KEYS: Broker;
     FOLLOWER_FETCH_LAST_TIERED_OFFSET_ENABLE: boolean "follower.fetch.last.tiered.offset.enable" = false,
         Any, ClusterWide, WithoutMeaning,
         "Whether an empty follower starts after what is in the remote tier.";
+    FOLLOWER_REPLICATION_THROTTLED_RATE: long "follower.replication.throttled.rate" = 9_223_372_036_854_775_807,
+        AtLeast(0), ClusterWide, Internal,
+        "Bytes per second of a follower's throttled replicas; Kafka takes it at run time only.";
     INTER_BROKER_LISTENER_NAME: opt_string "inter.broker.listener.name", Any, ReadOnly, WithoutMeaning,
         "The listener that brokers use among themselves.";
     LEADER_IMBALANCE_CHECK_INTERVAL_SECONDS: long "leader.imbalance.check.interval.seconds" = 300,
         AtLeast(1), ReadOnly, WithoutMeaning,
         "How often to look whether leadership is balanced.";
+    LEADER_REPLICATION_THROTTLED_RATE: long "leader.replication.throttled.rate" = 9_223_372_036_854_775_807,
+        AtLeast(0), ClusterWide, Internal,
+        "Bytes per second of a leader's throttled replicas; Kafka takes it at run time only.";
     NUM_REPLICA_FETCHERS: int "num.replica.fetchers" = 1, AtLeast(1), ClusterWide, WithoutMeaning,
         "Threads with which a follower fetches.";
+    REPLICA_ALTER_LOG_DIRS_IO_MAX_BYTES_PER_SECOND: long "replica.alter.log.dirs.io.max.bytes.per.second" = 9_223_372_036_854_775_807,
+        AtLeast(0), ClusterWide, Internal,
+        "Bytes per second of moves between folders; Kafka takes it at run time only.";
     REPLICA_FETCH_BACKOFF_MS: int "replica.fetch.backoff.ms" = 1000, AtLeast(0), ReadOnly, WithoutMeaning,
         "The pause of a follower after an error.";
     REPLICA_FETCH_MAX_BYTES: int "replica.fetch.max.bytes" = 1_048_576, AtLeast(0), ReadOnly, WithoutMeaning,

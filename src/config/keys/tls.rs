@@ -21,19 +21,19 @@ declare! { TLS_KEYS: Broker;
         "How a server's name is checked, as a client.";
     SSL_ENGINE_FACTORY_CLASS: opt_class "ssl.engine.factory.class", Any, PerBroker, WithoutMeaning,
         "A Java class that makes TLS engines.";
-    SSL_KEY_PASSWORD: opt_password "ssl.key.password", Any, PerBroker, Later,
+    SSL_KEY_PASSWORD: opt_password "ssl.key.password", Any, PerListener, Later,
         "The password of the private key.";
     SSL_KEYMANAGER_ALGORITHM: string "ssl.keymanager.algorithm" = "SunX509", Any, PerBroker, WithoutMeaning,
         "The algorithm of Java's key manager.";
-    SSL_KEYSTORE_CERTIFICATE_CHAIN: opt_password "ssl.keystore.certificate.chain", Any, PerBroker, Later,
+    SSL_KEYSTORE_CERTIFICATE_CHAIN: opt_password "ssl.keystore.certificate.chain", Any, PerListener, Later,
         "The certificate chain itself, as PEM.";
-    SSL_KEYSTORE_KEY: opt_password "ssl.keystore.key", Any, PerBroker, Later,
+    SSL_KEYSTORE_KEY: opt_password "ssl.keystore.key", Any, PerListener, Later,
         "The private key itself, as PEM.";
-    SSL_KEYSTORE_LOCATION: opt_string "ssl.keystore.location", Any, PerBroker, Later,
+    SSL_KEYSTORE_LOCATION: opt_string "ssl.keystore.location", Any, PerListener, Later,
         "The file with private key and certificate chain.";
-    SSL_KEYSTORE_PASSWORD: opt_password "ssl.keystore.password", Any, PerBroker, Later,
+    SSL_KEYSTORE_PASSWORD: opt_password "ssl.keystore.password", Any, PerListener, Later,
         "The password of the key store file.";
-    SSL_KEYSTORE_TYPE: string "ssl.keystore.type" = "JKS", Any, PerBroker, Later,
+    SSL_KEYSTORE_TYPE: string "ssl.keystore.type" = "JKS", Any, PerListener, Later,
         "The format of the key store file.";
     SSL_PRINCIPAL_MAPPING_RULES: string "ssl.principal.mapping.rules" = "DEFAULT", Any, ReadOnly, Later,
         "How distinguished names of clients become user names.";
@@ -46,12 +46,12 @@ declare! { TLS_KEYS: Broker;
         "Java's source of randomness for TLS.";
     SSL_TRUSTMANAGER_ALGORITHM: string "ssl.trustmanager.algorithm" = "PKIX", Any, PerBroker, WithoutMeaning,
         "The algorithm of Java's trust manager.";
-    SSL_TRUSTSTORE_CERTIFICATES: opt_password "ssl.truststore.certificates", Any, PerBroker, Later,
+    SSL_TRUSTSTORE_CERTIFICATES: opt_password "ssl.truststore.certificates", Any, PerListener, Later,
         "The trusted certificates themselves, as PEM.";
-    SSL_TRUSTSTORE_LOCATION: opt_string "ssl.truststore.location", Any, PerBroker, Later,
+    SSL_TRUSTSTORE_LOCATION: opt_string "ssl.truststore.location", Any, PerListener, Later,
         "The file with trusted certificates.";
-    SSL_TRUSTSTORE_PASSWORD: opt_password "ssl.truststore.password", Any, PerBroker, Later,
+    SSL_TRUSTSTORE_PASSWORD: opt_password "ssl.truststore.password", Any, PerListener, Later,
         "The password of the trust store file.";
-    SSL_TRUSTSTORE_TYPE: string "ssl.truststore.type" = "JKS", Any, PerBroker, Later,
+    SSL_TRUSTSTORE_TYPE: string "ssl.truststore.type" = "JKS", Any, PerListener, Later,
         "The format of the trust store file.";
 }

@@ -13,6 +13,7 @@ mod old_folder;
 mod produce;
 mod records;
 mod restart;
+mod settings;
 mod stalled;
 mod topics;
 
