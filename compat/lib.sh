@@ -7,7 +7,7 @@
 set -u
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
-broker_pid=
+broker_pid= kafka_pid=
 passed=0 failed=0 skipped=0
 # Topics get a name of their own in each run: a broker that is there already may be full of others.
 # shellcheck disable=SC2034
@@ -16,6 +16,8 @@ run=$(date +%s)-$$
 end() {
     local status=$?
     [ -n "$broker_pid" ] && kill "$broker_pid" 2>/dev/null && wait "$broker_pid" 2>/dev/null
+    # Nothing of it is kept, so nothing is waited for.
+    [ -n "$kafka_pid" ] && kill -9 "$kafka_pid" 2>/dev/null && wait "$kafka_pid" 2>/dev/null
     [ "$failed" -ne 0 ] && [ -s "$work/ottla.log" ] && { echo "-- the broker's log:"; tail -n 40 "$work/ottla.log"; }
     rm -rf "$work"
     exit "$status"
@@ -49,6 +51,57 @@ start_broker() {
     done
     cat "$work/ottla.log"
     echo "the broker did not start"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+}
+
+# A port of 127.0.0.1 that nobody listens on now.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 12000))
+        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
+# start_kafka JARS: starts Apache Kafka from these jars, with what it needs to be one node and nothing else, as
+# $kafka_bootstrap. One partition by default and no delays, as in a fresh ottla; without eligible leader replicas, for
+# which Kafka keeps a min.insync.replicas of its own for the whole cluster.
+start_kafka() {
+    local jars=$1 port controller
+    port=$(free_port)
+    controller=$(free_port)
+    kafka_bootstrap=127.0.0.1:$port
+    mkdir "$work/kafka"
+    cat >"$work/kafka/server.properties" <<END
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$controller
+listeners=PLAINTEXT://$kafka_bootstrap,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://$kafka_bootstrap
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=$work/kafka/data
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+END
+    local java=(java -XX:TieredStopAtLevel=1 -Xmx512m -Dlog4j2.configurationFile="$project/compat/java/log4j2.yaml" -cp "$jars/*")
+    "${java[@]}" kafka.tools.StorageTool format -t Oq9nXpZ8QZuqkYJXhW1d7A -c "$work/kafka/server.properties" \
+        --feature eligible.leader.replicas.version=0 >"$work/kafka/log" 2>&1
+    "${java[@]}" kafka.Kafka "$work/kafka/server.properties" >>"$work/kafka/log" 2>&1 &
+    kafka_pid=$!
+    for _ in $(seq 600); do
+        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+        kill -0 "$kafka_pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$work/kafka/log"
+    echo "Apache Kafka did not start"
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
 }
