@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::clients::create;
+
 /// The binary with these arguments, and none of this process's settings.
 fn ottla(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
@@ -239,12 +241,15 @@ fn a_row_cache_is_made_anew() {
     let mut data = String::new();
     let data = path_in(&folder, "data", &mut data);
     let arguments = ["--listen", "127.0.0.1:0", "--data", data];
-    Running::start(&arguments).stop(Signal::TERM);
+    let running = Running::start(&arguments);
+    // Two rows: the topic, and the next partition's number.
+    create(&running.address(), "topic", 1, &[]).expect("created");
+    running.stop(Signal::TERM);
     let (code, out, log) = storage(data, &["rebuild", "--log", "error"]);
     assert_eq!((code, log.as_str()), (Some(0), ""));
     assert!(
         out.starts_with(&format!(
-            "row cache of {data} made anew: 1 rows, as of frame "
+            "row cache of {data} made anew: 2 rows, as of frame "
         )),
         "{out}"
     );
