@@ -10,6 +10,7 @@ mod common;
 mod config_resource;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -124,6 +125,13 @@ pub static APIS: &[Api] = &[
         handle: delete_topics::handle,
     },
     Api {
+        key: ApiKey::DeleteRecords,
+        versions: 0..=2,
+        listed_min: 0,
+        request: &delete_records::SHAPE,
+        handle: delete_records::handle,
+    },
+    Api {
         key: ApiKey::InitProducerId,
         versions: 0..=5,
         listed_min: 0,
@@ -209,6 +217,8 @@ mod config_testing;
 mod create_partitions_tests;
 #[cfg(test)]
 mod data_testing;
+#[cfg(test)]
+mod delete_records_tests;
 #[cfg(test)]
 mod fetch_tests;
 #[cfg(test)]

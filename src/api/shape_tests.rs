@@ -59,6 +59,7 @@ codecs! {
     ApiVersions => ApiVersionsRequest,
     CreateTopics => CreateTopicsRequest,
     DeleteTopics => DeleteTopicsRequest,
+    DeleteRecords => DeleteRecordsRequest,
     InitProducerId => InitProducerIdRequest,
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest,
     DescribeConfigs => DescribeConfigsRequest,

@@ -115,7 +115,8 @@ struct Inner {
     topics: watch::Sender<Arc<Topics>>,
     configs: watch::Sender<Arc<Configs>>,
     changing: Mutex<Changing>,
-    deleted: Notify,
+    /// Rung when a topic has been deleted or a log start raised.
+    trim_due: Notify,
     notices: Notices,
 }
 
@@ -143,7 +144,7 @@ impl Catalog {
             fixed: config,
             topics: watch::Sender::new(Arc::default()),
             configs: watch::Sender::new(Arc::default()),
-            deleted: Notify::new(),
+            trim_due: Notify::new(),
             notices: Notices::default(),
         };
         let changing = inner.reload().await?;
@@ -181,9 +182,14 @@ impl Catalog {
         &self.0.settings
     }
 
-    /// Returns when topics have been deleted whose rows nobody has begun to trim.
-    pub async fn deleted(&self) {
-        self.0.deleted.notified().await;
+    /// Returns when rows have been left behind that nobody has begun to trim.
+    pub async fn trim_due(&self) {
+        self.0.trim_due.notified().await;
+    }
+
+    /// Says that rows have been left behind which the trim job has to remove.
+    pub(super) fn ask_for_trim(&self) {
+        self.0.trim_due.notify_one();
     }
 
     /// Creates topics: all that can be, in one commit. They are durable and in [`Catalog::topics`] on return.

@@ -227,7 +227,7 @@ async fn deleting_leaves_a_trim_row_and_says_so() {
     let catalog = load(&store).await;
     let topic = create(&catalog, plain("t", 3)).await.expect("created");
     catalog.delete(vec![named("t")]).await.expect("commits");
-    catalog.deleted().await;
+    catalog.trim_due().await;
     let mut trims = Vec::new();
     scan(store.as_ref(), cluster::trim_rows(), |row, value| {
         trims.push(cluster::decode_trim(&row.key, &value)?);
@@ -236,8 +236,12 @@ async fn deleting_leaves_a_trim_row_and_says_so() {
     .await
     .expect("scans");
     assert_eq!(trims.len(), 1);
-    assert_eq!(trims[0].topic_id, topic.id);
-    assert_eq!(trims[0].partitions, topic.partitions);
+    let subject = cluster::TrimSubject::Topic {
+        id: topic.id,
+        name: "t".to_owned(),
+        partitions: topic.partitions.clone(),
+    };
+    assert_eq!(trims[0].subject, subject);
 }
 
 #[tokio::test]

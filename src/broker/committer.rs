@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::cache::BlockCache;
 use super::catalog::Catalog;
-use super::partitions::{LoadError, Partitions};
-use super::trim::Forget;
+use super::partitions::{LoadError, Partitions, Seen};
+use super::trim::LogOwner;
 use crate::base::{BoxFuture, Clock, LeaderEpoch, PartitionNumber, Rope};
 use crate::config::keys;
 use crate::log::{
@@ -19,6 +19,11 @@ use crate::log::{
     head_key, producer_keys,
 };
 use crate::store::{Commit, Key, Limit, Order, Outcome, Place, Row, Store, StoreError, Version};
+
+mod trimming;
+
+pub use trimming::{DeleteRecords, TrimError};
+use trimming::{Target, TrimAnswers};
 
 /// Requests that may wait for the committer before connections do.
 const JOBS_MAX: usize = 1024;
@@ -75,6 +80,10 @@ enum Job {
     Append {
         appends: Vec<Append>,
         answer: oneshot::Sender<AppendAnswers>,
+    },
+    Trim {
+        targets: Vec<Target>,
+        answer: oneshot::Sender<TrimAnswers>,
     },
     Forget {
         partitions: Vec<PartitionNumber>,
@@ -144,9 +153,13 @@ impl Committer {
     }
 }
 
-impl Forget for Committer {
+impl LogOwner for Committer {
     fn forget(&self, partitions: Vec<PartitionNumber>) -> BoxFuture<'_, ()> {
         Box::pin(self.forget_all(partitions))
+    }
+
+    fn trim(&self, partition: PartitionNumber) -> BoxFuture<'_, Result<bool, TrimError>> {
+        Box::pin(self.trim_rest(partition))
     }
 }
 
@@ -213,11 +226,15 @@ impl Task {
             while let Some(job) = next.take() {
                 match job {
                     Job::Append { appends, answer } => round.add(appends, answer),
+                    // Everything before these two in the queue goes first.
+                    Job::Trim { targets, answer } => {
+                        self.commit(std::mem::take(&mut round)).await;
+                        // Whoever asked may have gone away meanwhile.
+                        let _ = answer.send(self.trim(&targets).await);
+                    }
                     Job::Forget { partitions, done } => {
-                        // Everything before it in the queue goes first.
                         self.commit(std::mem::take(&mut round)).await;
                         self.forget(&partitions);
-                        // Whoever asked may have gone away meanwhile.
                         let _ = done.send(());
                     }
                 }
@@ -366,11 +383,12 @@ impl Task {
                 self.parts.cache.insert(place, bytes);
             }
             let (partition, head) = (log.partition(), *log.head());
-            views.push(
-                self.parts
-                    .partitions
-                    .publish(partition, head, version, Some(run)),
-            );
+            views.push(self.parts.partitions.publish(
+                partition,
+                head,
+                version,
+                Seen::Appended(run),
+            ));
         }
         for view in views {
             view.wake();

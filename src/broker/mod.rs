@@ -71,8 +71,8 @@ impl Broker {
         let reader = Reader::new(Arc::clone(&store), partitions, cache);
         let slots_max = config.get(keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);
         let fetch_sessions = FetchSessions::new(usize::try_from(slots_max).unwrap_or(0));
-        let forget = Arc::new(committer.clone());
-        tokio::spawn(trim::run(catalog.clone(), Arc::clone(&store), forget));
+        let logs = Arc::new(committer.clone());
+        tokio::spawn(trim::run(catalog.clone(), Arc::clone(&store), logs));
         Ok(Arc::new(Self {
             producer_ids: ProducerIds::new(Arc::clone(&store)),
             config,

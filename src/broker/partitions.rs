@@ -43,6 +43,17 @@ pub(crate) struct PartitionView {
     pub(super) reading_ahead: ReadingAhead,
 }
 
+/// How a head came to be known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen {
+    /// Read from the store: if it is newer, runs are missing from the tail.
+    Read,
+    /// By a commit that added this run.
+    Appended(RunEntry),
+    /// By a commit that removed runs below the log start.
+    Trimmed,
+}
+
 #[derive(Debug)]
 struct Visible {
     head: Head,
@@ -67,6 +78,14 @@ impl Partitions {
         if let Some(view) = self.known(partition) {
             return Ok(view);
         }
+        self.read_head(partition).await
+    }
+
+    /// The view of a partition, after its head has been read from the store.
+    pub(crate) async fn read_head(
+        &self,
+        partition: PartitionNumber,
+    ) -> Result<Arc<PartitionView>, LoadError> {
         let rows = self.store.get(&[head_key(partition)]).await?;
         let (head, version) = match rows.first() {
             Some(row) => match &row.value {
@@ -75,7 +94,7 @@ impl Partitions {
             },
             None => (Head::EMPTY, Version::ABSENT),
         };
-        Ok(self.update(partition, head, version, None))
+        Ok(self.update(partition, head, version, Seen::Read))
     }
 
     /// Makes a commit visible, and wakes nobody yet: see [`PartitionView::wake`].
@@ -84,9 +103,9 @@ impl Partitions {
         partition: PartitionNumber,
         head: Head,
         version: Version,
-        run: Option<RunEntry>,
+        seen: Seen,
     ) -> Arc<PartitionView> {
-        self.update(partition, head, version, run)
+        self.update(partition, head, version, seen)
     }
 
     /// Drops what is known of partitions that are no more, and lets those who wait for them look again.
@@ -119,14 +138,14 @@ impl Partitions {
         partition: PartitionNumber,
         head: Head,
         version: Version,
-        run: Option<RunEntry>,
+        seen: Seen,
     ) -> Arc<PartitionView> {
         let view = self.known(partition).unwrap_or_else(|| {
             let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
             let fresh = || Arc::new(PartitionView::new());
             Arc::clone(views.entry(partition).or_insert_with(fresh))
         });
-        view.visible().update(head, version, run);
+        view.visible().update(head, version, seen);
         view
     }
 }
@@ -178,7 +197,7 @@ impl PartitionView {
 }
 
 impl Visible {
-    fn update(&mut self, head: Head, version: Version, run: Option<RunEntry>) {
+    fn update(&mut self, head: Head, version: Version, seen: Seen) {
         if version < self.version {
             return;
         }
@@ -186,8 +205,8 @@ impl Visible {
             tail.back()
                 .is_none_or(|last| last.last_offset + 1 == run.base_offset)
         };
-        match run {
-            Some(run) => {
+        match seen {
+            Seen::Appended(run) => {
                 if !follows(&self.tail, &run) {
                     self.tail.clear();
                 }
@@ -196,8 +215,8 @@ impl Visible {
                 }
                 self.tail.push_back(run);
             }
-            None if version > self.version => self.tail.clear(),
-            None => {}
+            Seen::Read if version > self.version => self.tail.clear(),
+            Seen::Read | Seen::Trimmed => {}
         }
         self.head = head;
         self.version = version;

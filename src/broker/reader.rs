@@ -25,6 +25,9 @@ const READ_SPAN_MAX: u64 = 1 << 20;
 /// Runs that one read looks at. A partition of many tiny commits is answered in steps of this.
 const RUNS_PER_READ_MAX: usize = 4096;
 
+/// Times that a read is begun again because the log was trimmed under it.
+pub(super) const ATTEMPTS_MAX: u32 = 4;
+
 /// Heads that one read of rows asks for.
 const HEADS_PER_READ_MAX: usize = 1024;
 
@@ -101,6 +104,13 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether the bytes went while they were being read: the head of now says what is left.
+    pub(super) fn is_of_a_trim(&self) -> bool {
+        matches!(self, ReadError::Store(StoreError::Missing(_)))
+    }
+}
+
 /// Reads logs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -155,6 +165,16 @@ impl Reader {
 
     /// Reads batches from an offset on.
     pub async fn read(&self, request: ReadRequest) -> Result<Read, ReadError> {
+        for _ in 1..ATTEMPTS_MAX {
+            match self.try_read(request).await {
+                Err(error) if error.is_of_a_trim() => self.read_head(request.partition).await?,
+                other => return other,
+            }
+        }
+        self.try_read(request).await
+    }
+
+    async fn try_read(&self, request: ReadRequest) -> Result<Read, ReadError> {
         let ReadRequest {
             partition,
             offset,
@@ -180,6 +200,14 @@ impl Reader {
                 Some(runs) => runs,
                 None => self.runs_from(partition, offset, budget.left).await?,
             };
+            if runs.first().is_none_or(|run| run.base_offset > offset) {
+                // Perhaps it was there when the head was looked at, and is below the log start by now.
+                self.read_head(partition).await?;
+                let offsets = offsets_of(&view);
+                if offset < offsets.log_start_offset {
+                    return Err(ReadError::OutOfRange { offset, offsets });
+                }
+            }
             let mut last = offset;
             for (at, run) in runs.iter().enumerate() {
                 if cut.is_full(run) {
@@ -316,6 +344,12 @@ impl Reader {
     /// The memory that the block cache takes, bytes.
     pub fn cache_bytes(&self) -> usize {
         self.cache.bytes()
+    }
+
+    /// Sees to it that what is known of a partition is as new as its rows.
+    pub(super) async fn read_head(&self, partition: PartitionNumber) -> Result<(), ReadError> {
+        self.partitions.read_head(partition).await?;
+        Ok(())
     }
 
     pub(super) async fn view(

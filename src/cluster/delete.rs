@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::rows::{Trim, encode_trim, topic_key, trim_key};
+use super::rows::{Trim, TrimSubject, encode_trim, topic_key};
 use super::topics::{Topic, Topics};
 use crate::store::{Key, Version, Write};
 
@@ -61,14 +61,17 @@ pub fn delete_topics(topics: &Topics, requests: &[DeleteTopic]) -> Deletion {
             .guards
             .push((key.clone(), topics.version(topic.id)));
         deletion.writes.push(Write::Delete { key });
-        deletion.writes.push(Write::Put {
-            key: trim_key(&topic.id),
-            value: encode_trim(&Trim {
-                topic_id: topic.id,
+        let trim = Trim {
+            subject: TrimSubject::Topic {
+                id: topic.id,
                 name: topic.name.to_string(),
                 partitions: topic.partitions.clone(),
-                blobs: BTreeSet::new(),
-            }),
+            },
+            blobs: BTreeSet::new(),
+        };
+        deletion.writes.push(Write::Put {
+            key: trim.key(),
+            value: encode_trim(&trim),
             place_at: None,
         });
     }

@@ -32,9 +32,9 @@ pub use delete::{DeleteError, DeleteTopic, Deletion, delete_topics};
 pub use grow::{GrowError, GrowTopic, Growth, create_partitions};
 pub use name::{CLUSTER_METADATA_TOPIC, NameError, TOPIC_NAME_SIZE_MAX, is_internal, validate};
 pub use rows::{
-    Counter, PARTITIONS_MAX, RowError, TopicRow, Trim, counter_key, decode_cluster_id,
+    Counter, PARTITIONS_MAX, RowError, TopicRow, Trim, TrimSubject, counter_key, decode_cluster_id,
     decode_counter, decode_producer_ids, decode_topic, decode_trim, encode_counter,
-    encode_producer_ids, encode_topic, encode_trim, facts_key, producer_ids_key, topic_key,
-    topic_name_of, topic_rows, trim_key, trim_rows,
+    encode_producer_ids, encode_topic, encode_trim, facts_key, log_trim_key, log_trim_rows,
+    producer_ids_key, topic_key, topic_name_of, topic_rows, trim_key, trim_rows,
 };
 pub use topics::{Topic, Topics};

@@ -7,11 +7,12 @@
 //! | 2 | next partition number (4): numbers below it were given out and are never given out again |
 //! | 3 | next producer id (8): ids below it were given out or reserved |
 //! | 4 | cluster id, with its length (4) before it |
-//! | 5, topic id | name, ranges of partition numbers whose rows are to be removed, blobs that may be free: count (4), name (8) each |
+//! | 5, topic id | of a deleted topic: name, ranges of partition numbers whose rows are to be removed, blobs |
 //! | 6, resource type (1), resource name | overrides (`configs.rs`) |
+//! | 7, partition number (4) | of a log with runs below its start: blobs |
 //!
 //! Ranges: count (4), then start (4) and length (4) each. Overrides: count (4), then key and value, each with its
-//! length (4) before it.
+//! length (4) before it. Blobs, those that may be free: count (4), name (8) each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,7 @@ const KIND_PRODUCER_IDS: u8 = 3;
 const KIND_FACTS: u8 = 4;
 const KIND_TRIM: u8 = 5;
 pub(super) const KIND_CONFIGS: u8 = 6;
+const KIND_LOG_TRIM: u8 = 7;
 
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,16 +54,37 @@ pub struct TopicRow {
     pub overrides: BTreeMap<String, String>,
 }
 
-/// What is left to do for a deleted topic.
+/// What is left to remove, and to give back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trim {
-    pub topic_id: Uuid,
-    /// For messages.
-    pub name: String,
-    /// Their rows are still there, or some of them.
-    pub partitions: Vec<PartitionNumber>,
+    pub subject: TrimSubject,
     /// Removed rows pointed into these: to be looked at once more, and given back where nothing lives in them.
     pub blobs: BTreeSet<BlobName>,
+}
+
+/// What a [`Trim`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrimSubject {
+    /// A deleted topic.
+    Topic {
+        id: Uuid,
+        /// For messages.
+        name: String,
+        /// Their rows are still there, or some of them.
+        partitions: Vec<PartitionNumber>,
+    },
+    /// A log whose start was raised: what lies below it.
+    Log(PartitionNumber),
+}
+
+impl Trim {
+    /// The key of its row.
+    pub fn key(&self) -> Key {
+        match &self.subject {
+            TrimSubject::Topic { id, .. } => trim_key(id),
+            TrimSubject::Log(partition) => log_trim_key(*partition),
+        }
+    }
 }
 
 /// The counter of partition numbers, with the version that its row has.
@@ -112,9 +135,19 @@ pub fn trim_key(topic_id: &Uuid) -> Key {
     with_kind(KIND_TRIM, topic_id.as_bytes())
 }
 
-/// The range of all trim rows.
+/// Key of the trim row of a log.
+pub fn log_trim_key(partition: PartitionNumber) -> Key {
+    with_kind(KIND_LOG_TRIM, &partition.0.to_be_bytes())
+}
+
+/// The range of all trim rows of topics.
 pub fn trim_rows() -> KeyRange {
     KeyRange::prefix(Space::Cluster, vec![KIND_TRIM])
+}
+
+/// The range of all trim rows of logs.
+pub fn log_trim_rows() -> KeyRange {
+    KeyRange::prefix(Space::Cluster, vec![KIND_LOG_TRIM])
 }
 
 /// The value of a topic row.
@@ -142,8 +175,13 @@ pub fn decode_topic(value: &[u8]) -> Result<TopicRow, RowError> {
 pub fn encode_trim(trim: &Trim) -> Bytes {
     let mut value = BytesMut::new();
     value.put_u8(LAYOUT);
-    put_text(&mut value, &trim.name);
-    put_ranges(&mut value, &trim.partitions);
+    if let TrimSubject::Topic {
+        name, partitions, ..
+    } = &trim.subject
+    {
+        put_text(&mut value, name);
+        put_ranges(&mut value, partitions);
+    }
     put_length(&mut value, trim.blobs.len());
     for blob in &trim.blobs {
         value.put_u64(blob.0);
@@ -154,19 +192,22 @@ pub fn encode_trim(trim: &Trim) -> Bytes {
 /// The inverse of [`encode_trim`]; `key` is the row's key.
 pub fn decode_trim(key: &Key, value: &[u8]) -> Result<Trim, RowError> {
     const WHAT: &str = "trim";
-    let topic_id = match key.bytes.split_first() {
-        Some((&KIND_TRIM, id)) => Uuid::from_slice(id).ok(),
-        _ => None,
-    };
-    let topic_id = topic_id.ok_or(RowError::Damaged(WHAT, "its key is not a trim row's"))?;
+    let damaged = || RowError::Damaged(WHAT, "its key is not a trim row's");
     let mut reader = Reader::new(WHAT, value)?;
-    let trim = Trim {
-        topic_id,
-        name: reader.text()?,
-        partitions: reader.ranges()?,
-        blobs: reader.blobs()?,
+    let subject = match key.bytes.split_first() {
+        Some((&KIND_TRIM, id)) => TrimSubject::Topic {
+            id: Uuid::from_slice(id).map_err(|_| damaged())?,
+            name: reader.text()?,
+            partitions: reader.ranges()?,
+        },
+        Some((&KIND_LOG_TRIM, number)) => {
+            let number = number.try_into().map_err(|_| damaged())?;
+            TrimSubject::Log(PartitionNumber(u32::from_be_bytes(number)))
+        }
+        _ => return Err(damaged()),
     };
-    reader.finish(trim)
+    let blobs = reader.blobs()?;
+    reader.finish(Trim { subject, blobs })
 }
 
 /// The value of the counter of partition numbers.
@@ -395,14 +436,25 @@ mod tests {
         );
         let id = Uuid::from_u128(5);
         let trim = Trim {
-            topic_id: id,
-            name: "gone".to_owned(),
-            partitions: numbers(3..6),
+            subject: TrimSubject::Topic {
+                id,
+                name: "gone".to_owned(),
+                partitions: numbers(3..6),
+            },
             blobs: BTreeSet::from([BlobName(9), BlobName(2)]),
         };
         assert_eq!(encode_trim(&trim).len(), 1 + 4 + 4 + 4 + 8 + 4 + 16);
         assert_eq!(decode_trim(&trim_key(&id), &encode_trim(&trim)), Ok(trim));
-        assert!(trim_rows().contains(&trim_key(&id)));
+        let log_trim = Trim {
+            subject: TrimSubject::Log(PartitionNumber(258)),
+            blobs: BTreeSet::from([BlobName(9)]),
+        };
+        let key = log_trim.key();
+        assert_eq!(key.bytes.as_ref(), [7, 0, 0, 1, 2]);
+        let golden = [1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+        assert_eq!(encode_trim(&log_trim), golden.as_slice());
+        assert_eq!(decode_trim(&key, &golden), Ok(log_trim));
+        assert!(trim_rows().contains(&trim_key(&id)) && log_trim_rows().contains(&key));
         assert!(decode_trim(&counter_key(), &[1]).is_err());
     }
 

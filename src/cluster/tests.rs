@@ -350,8 +350,10 @@ fn a_deletion_leaves_a_trim_row_that_lists_the_partitions() {
         panic!("the trim row is put");
     };
     let trim = decode_trim(key, value).expect("decodes");
-    assert_eq!(
-        (trim.topic_id, trim.partitions),
-        (orders.id, orders.partitions.clone())
-    );
+    let subject = TrimSubject::Topic {
+        id: orders.id,
+        name: "orders".to_owned(),
+        partitions: orders.partitions.clone(),
+    };
+    assert_eq!(trim.subject, subject);
 }

@@ -233,23 +233,60 @@ pub fn first_record_since(
             timestamp: header.max_timestamp,
         }));
     }
-    let find = |section: &[u8]| {
+    let mut first = None;
+    each_record(batch, &header, size_max, |found| {
+        let is_wanted = found.timestamp >= timestamp && found.offset >= offset_min;
+        first = is_wanted.then_some(found);
+        !is_wanted
+    })?;
+    Ok(first)
+}
+
+/// The first record with the largest timestamp among those of a stored batch at or after `offset_min`; a compressed
+/// batch is unpacked to `size_max` bytes at most.
+pub fn largest_record_from(
+    batch: &[u8],
+    offset_min: i64,
+    size_max: usize,
+) -> Result<Option<RecordAt>, RecordError> {
+    let header = BatchHeader::parse(batch).ok_or(RecordError::Corrupt {
+        reason: "it is shorter than a header",
+    })?;
+    let mut largest: Option<RecordAt> = None;
+    each_record(batch, &header, size_max, |found| {
+        let is_larger = largest.is_none_or(|largest| found.timestamp > largest.timestamp);
+        if is_larger && found.offset >= offset_min {
+            largest = Some(found);
+        }
+        true
+    })?;
+    Ok(largest)
+}
+
+/// Hands the records of a stored batch to `take` in order until it has enough (returns false).
+fn each_record(
+    batch: &[u8],
+    header: &BatchHeader,
+    size_max: usize,
+    mut take: impl FnMut(RecordAt) -> bool,
+) -> Result<(), RecordError> {
+    let mut walk = |section: &[u8]| {
         for record in Records::new(section, header.record_count) {
             let record = record?;
             let found = RecordAt {
                 offset: (header.base_offset).saturating_add(i64::from(record.offset_delta)),
-                timestamp: timestamp_of(&record, &header),
+                timestamp: timestamp_of(&record, header),
             };
-            if found.timestamp >= timestamp && found.offset >= offset_min {
-                return Ok(Some(found));
+            if !take(found) {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
     };
     let section = &batch[BATCH_HEADER_SIZE..];
     match header.codec() {
-        Some(Codec::None) => find(section),
-        Some(codec) => find(&decompress(codec, section, size_max)?),
+        Some(Codec::None) => walk(section),
+        Some(codec) => walk(&decompress(codec, section, size_max)?),
         None => Err(RecordError::Corrupt {
             reason: "its compression type is unknown",
         }),

@@ -12,6 +12,7 @@ mod producer;
 mod records;
 mod rows;
 mod sequence;
+mod trim;
 mod validate;
 
 pub use batch::{BATCH_HEADER_SIZE, Batch, BatchHeader, Codec, TimestampType};
@@ -20,7 +21,7 @@ pub use control::{CONTROL_BATCH_SIZE, control_batch};
 pub use deep::must_unpack;
 pub use lookup::{
     BatchAt, Check, FetchBudget, FirstBatch, RecordAt, RunDamage, RunPosition, RunWalk,
-    first_record_since,
+    first_record_since, largest_record_from,
 };
 pub use page::{MarkerOutcome, Page, RUNS_PER_PAGE_MAX, RunEntry, RunKind};
 pub use partition::{Change, OpenPage, PartitionLog};
@@ -33,6 +34,7 @@ pub use rows::{
 pub use sequence::{
     AppendError, Appended, PRODUCERS_PER_PARTITION_MAX, SequenceSettings, Sequencer,
 };
+pub use trim::{HIGH_WATERMARK, LogStartError, LogTrim, aborted_below, pages_below};
 pub use validate::{
     AppendRules, BadRecord, Keys, RecordError, TargetCompression, ZstdSupport, validate,
 };

@@ -1,4 +1,4 @@
-//! The sequencer against a plain model, in random commits of which some fail.
+//! The sequencer against a plain model, in random commits of which some fail, while log starts are raised.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ struct ModelProducer {
 #[derive(Clone, Default)]
 struct Model {
     next_offset: i64,
+    log_start_offset: i64,
     producers: BTreeMap<i64, ModelProducer>,
 }
 
@@ -136,11 +137,45 @@ fn a_thousand_random_commits_agree_with_the_model() {
                 let at = usize::try_from(change.partition.0).unwrap();
                 logs[at].apply(change, version, blob);
             }
+            for (log, model) in logs.iter_mut().zip(&mut models) {
+                if rng.one_in(8) {
+                    raise_start(&mut rng, &mut store, log, model);
+                }
+            }
         }
         for (log, model) in logs.iter().zip(&models) {
             assert_eq!(*log, store.load(log.partition()));
             assert_eq!(log.head().next_offset, model.next_offset);
-            store.check_runs(log);
+            assert_eq!(log.head().log_start_offset, model.log_start_offset);
+            let runs = store.check_runs(log);
+            // No run is left that nobody may read.
+            let is_read = |run: &RunEntry| run.last_offset >= model.log_start_offset;
+            assert!(runs.first().is_none_or(is_read), "seed {seed}");
         }
     }
+}
+
+/// Deletes records up to anywhere, also where they have been deleted already; what is refused changes nothing.
+fn raise_start(rng: &mut Rng, store: &mut Store, log: &mut PartitionLog, model: &mut Model) {
+    let end = u64::try_from(model.next_offset).unwrap();
+    let offset = match rng.below(4) {
+        0 => HIGH_WATERMARK,
+        _ => i64::try_from(rng.below(end + 1)).unwrap(),
+    };
+    for refused in [model.next_offset + 1, -2, i64::MIN, i64::MAX] {
+        let high_watermark = model.next_offset;
+        let offset = refused;
+        let error = LogStartError {
+            offset,
+            high_watermark,
+        };
+        assert_eq!(log.log_start_for(refused), Err(error));
+    }
+    let wanted = match offset {
+        HIGH_WATERMARK => model.next_offset,
+        offset => offset,
+    };
+    model.log_start_offset = model.log_start_offset.max(wanted);
+    let rows = 1 + usize::try_from(rng.below(3)).unwrap();
+    store.trim(log, offset, rows);
 }

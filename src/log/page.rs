@@ -203,6 +203,17 @@ impl Page {
         (index..self.len()).map(|index| self.entry(index))
     }
 
+    /// The page's value without its first `count` entries; its start stays, so that it can still be looked up by time.
+    pub(super) fn without_first(&self, count: usize) -> Bytes {
+        let kept = self
+            .value
+            .slice(Self::HEADER_SIZE + count * RunEntry::SIZE..);
+        let mut value = BytesMut::with_capacity(Self::HEADER_SIZE + kept.len());
+        value.put_slice(&self.value[..Self::HEADER_SIZE]);
+        value.put_slice(&kept);
+        value.freeze()
+    }
+
     fn entry_bytes(&self, index: usize) -> &[u8] {
         let at = Self::HEADER_SIZE + index * RunEntry::SIZE;
         &self.value[at..at + RunEntry::SIZE]

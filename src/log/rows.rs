@@ -7,7 +7,8 @@
 //! | Run | partition u32, 1 u8, last offset u64 | [`AbortedTransaction`] |
 //! | Producer | partition u32, producer id u64 | [`ProducerState`] |
 //!
-//! A page grows by Append, one entry per commit, and is found by the offset that its first entry begins with.
+//! A page grows by Append, one entry per commit, and is found by the offset that its first entry began with: entries
+//! below the log start go, the key stays.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 
@@ -123,13 +124,14 @@ pub struct Head {
     /// The offset that the next record gets: Kafka's log end offset.
     pub next_offset: i64,
     pub log_start_offset: i64,
-    /// Bytes of the batches between the two.
+    /// Bytes of the batches in its pages: those between the two, and what lies below the start and is not removed yet.
     pub size_bytes: u64,
     /// First offset of the oldest open transaction; -1 when none is open, and the last stable offset is the end.
     pub first_unstable_offset: i64,
     /// The epoch of the newest batch, -1 in an empty log.
     pub leader_epoch: LeaderEpoch,
-    /// The largest timestamp in the log and the base offset of the (newest) run that has it; -1 both in an empty log.
+    /// The largest timestamp that the log ever had and the base offset of the (first) run that has it; -1 both before
+    /// the first record. The run may lie below the log start by now.
     pub max_timestamp: i64,
     pub max_timestamp_offset: i64,
     /// Base offset of the page that grows, -1 when there is none, and its entries.
@@ -152,12 +154,13 @@ impl Head {
     };
     const SIZE: usize = 65;
 
-    /// What read_committed consumers may read up to (excluded).
+    /// What read_committed consumers may read up to (excluded); never below the log start, as in Kafka's
+    /// `UnifiedLog.maybeIncrementFirstUnstableOffset`.
     pub fn last_stable_offset(&self) -> i64 {
         if self.first_unstable_offset < 0 {
             self.next_offset
         } else {
-            self.first_unstable_offset
+            self.first_unstable_offset.max(self.log_start_offset)
         }
     }
 

@@ -276,7 +276,7 @@ impl Sequencer {
         let page = self.write_run(log, &entry);
         let mut head = run.head;
         head.leader_epoch = self.settings.leader_epoch;
-        if entry.max_timestamp >= head.max_timestamp {
+        if entry.max_timestamp > head.max_timestamp {
             head.max_timestamp = entry.max_timestamp;
             head.max_timestamp_offset = entry.base_offset;
         }

@@ -97,27 +97,59 @@ impl Store {
         self.rows.insert(key, (version, value.freeze()));
     }
 
-    /// All runs of a partition, checked against the bytes: dense from 0 to the next offset.
+    /// All runs of a partition, checked against the bytes: dense from the log start, or a little before it, to the next
+    /// offset. Of the first page that is left only the key says where it began.
     pub(super) fn check_runs(&self, log: &PartitionLog) -> Vec<RunEntry> {
-        let mut next_offset = 0;
+        let head = log.head();
+        let mut next_offset = None;
         let mut runs = Vec::new();
-        let mut max_timestamp = -1;
+        let (mut max_timestamp, mut size) = (-1, 0);
         for row in self.scan(&page_keys(log.partition())) {
             let page = Page::parse(row.value.unwrap()).unwrap();
-            assert_eq!(row.key, page_key(log.partition(), next_offset));
-            assert_eq!(page.max_timestamp_before(), max_timestamp);
+            let key = page_key(log.partition(), page.entry(0).unwrap().base_offset);
+            assert!(row.key == key || (next_offset.is_none() && row.key < key));
+            assert!(page.max_timestamp_before() >= max_timestamp);
+            if head.log_start_offset == 0 {
+                assert_eq!(page.max_timestamp_before(), max_timestamp);
+            }
             assert!(page.len() <= RUNS_PER_PAGE_MAX as usize);
             for run in page.entries_from(0).map(Result::unwrap) {
-                assert_eq!(run.base_offset, next_offset);
+                assert_eq!(run.base_offset, next_offset.unwrap_or(run.base_offset));
                 assert_eq!(self.check_run(&run), run.batch_count);
-                next_offset = run.last_offset + 1;
+                next_offset = Some(run.last_offset + 1);
                 max_timestamp = max_timestamp.max(run.max_timestamp);
+                size += u64::from(run.size);
                 runs.push(run);
             }
         }
-        assert_eq!(next_offset, log.head().next_offset);
-        assert_eq!(max_timestamp, log.head().max_timestamp);
+        assert_eq!(next_offset.unwrap_or(head.next_offset), head.next_offset);
+        let first = runs.first().map_or(head.next_offset, |run| run.base_offset);
+        assert!(first <= head.log_start_offset);
+        assert!(head.max_timestamp >= max_timestamp);
+        assert_eq!(head.size_bytes, size);
         runs
+    }
+
+    /// Raises a log start, and removes what lies below it in commits of `rows` rows.
+    pub(super) fn trim(&mut self, log: &mut PartitionLog, offset: i64, rows: usize) {
+        let mut start = log.log_start_for(offset).unwrap();
+        loop {
+            let some = |range| self.scan(&range).into_iter().take(rows).collect::<Vec<_>>();
+            let pages = some(pages_below(log.partition(), start));
+            let aborted = some(aborted_below(log.partition(), start));
+            let Some(trim) = log.trim(start, &pages, &aborted).unwrap() else {
+                return;
+            };
+            let commit = Commit {
+                guards: trim.guards.clone(),
+                writes: trim.writes.clone(),
+                body: Vec::new(),
+            };
+            let (version, _) = self.commit(commit);
+            let head = log.apply_trim(&trim, version);
+            assert_eq!(*log, self.load(log.partition()));
+            start = head.log_start_offset;
+        }
     }
 
     fn check_run(&self, run: &RunEntry) -> u32 {

@@ -79,7 +79,7 @@ impl Inner {
                 self.publish(deletion.outcomes.iter().flatten(), |topics, topic| {
                     topics.remove(&topic.name);
                 });
-                self.deleted.notify_one();
+                self.trim_due.notify_one();
                 return Ok(deletion.outcomes);
             }
             *changing = self.reload().await?;
@@ -87,7 +87,7 @@ impl Inner {
             let mut deleted = deletion.outcomes.iter().flatten();
             let gone = deleted.all(|topic| topics.by_id(topic.id).is_none());
             if gone && attempt == Attempt::Unknown {
-                self.deleted.notify_one();
+                self.trim_due.notify_one();
                 return Ok(deletion.outcomes);
             }
         }

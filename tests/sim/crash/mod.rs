@@ -10,6 +10,7 @@
 mod cuts;
 mod damage;
 mod faults;
+mod log_start;
 mod model;
 mod mutants;
 mod sled_folder;
