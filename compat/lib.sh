@@ -95,7 +95,7 @@ END
         --feature eligible.leader.replicas.version=0 >"$work/kafka/log" 2>&1
     "${java[@]}" kafka.Kafka "$work/kafka/server.properties" >>"$work/kafka/log" 2>&1 &
     kafka_pid=$!
-    for _ in $(seq 600); do
+    for _ in $(seq 1800); do
         (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
         kill -0 "$kafka_pid" 2>/dev/null || break
         sleep 0.1
