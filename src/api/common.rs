@@ -53,6 +53,7 @@ pub(super) fn catalog_code(error: &CatalogError) -> ResponseError {
         CatalogError::Store(error) => store_code(error),
         CatalogError::Contended | CatalogError::Stopping => ResponseError::RequestTimedOut,
         CatalogError::Row(_)
+        | CatalogError::Group(_)
         | CatalogError::Config(_)
         | CatalogError::ClusterId { .. }
         | CatalogError::ProducerIdsExhausted => ResponseError::UnknownServerError,

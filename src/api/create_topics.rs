@@ -22,7 +22,7 @@ use super::common::{catalog_code, text, topic_name};
 use super::{Answer, Call};
 use crate::base::{BoxFuture, NodeId};
 use crate::broker::catalog::CreateMode;
-use crate::cluster::{Assignment, CreateError, CreateTopic, Topic};
+use crate::cluster::{Assignment, CreateError, CreateTopic, Creator, Topic};
 use crate::protocol::shape::{BOOLEAN, INT16, INT32, STRING, Shape, array, field, list};
 
 pub(super) const SHAPE: Shape = Shape::new(&[
@@ -114,6 +114,7 @@ fn asked(topic: CreatableTopic) -> CreateTopic {
         replication_factor: topic.replication_factor,
         assignments: assignments.collect(),
         configs: configs.collect(),
+        creator: Creator::Client,
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) async fn topic(broker: &Broker, name: &str, configs: &[(&str, &str)])
         replication_factor: 1,
         assignments: Vec::new(),
         configs: configs.collect(),
+        ..CreateTopic::default()
     };
     let created = broker
         .catalog

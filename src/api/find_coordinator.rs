@@ -4,7 +4,10 @@
 //!   partitions (type 2; its keys are `group:topic id:partition`).
 //! - An unknown type, or type 2 before version 6, is error 42 for every key.
 //!
-//! Gap: groups, transactions and share groups are not served yet; whoever asks here learns so from those APIs.
+//! - Who asks for a group's first brings `__consumer_offsets` into being, as in Kafka, which answers 15 meanwhile and makes
+//!   its clients ask again; here the topic is there with the answer. Nothing is written into it: offsets are rows.
+//!
+//! Gap: transactions and share groups are not served yet; whoever asks here learns so from those APIs.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -14,6 +17,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::common::{node_id, text};
 use super::{Answer, Call};
 use crate::base::BoxFuture;
+use crate::cluster::CreateTopic;
+use crate::config::keys;
 use crate::protocol::shape::{INT8, STRING, Shape, field, list};
 
 pub(super) const SHAPE: Shape = Shape::new(&[
@@ -22,6 +27,8 @@ pub(super) const SHAPE: Shape = Shape::new(&[
     field("coordinator_keys", list(&STRING)).since(4),
 ])
 .flexible_since(3);
+
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -33,11 +40,34 @@ const NO_PORT: i32 = -1;
 
 pub(super) fn handle(call: Call) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
-        match call.decode() {
-            Ok(request) => call.reply(&answer(&call, &request)).into(),
-            Err(reply) => reply.into(),
+        let request = match call.decode::<FindCoordinatorRequest>() {
+            Ok(request) => request,
+            Err(reply) => return reply.into(),
+        };
+        if request.key_type == GROUP {
+            show_offsets_topic(&call).await;
         }
+        call.reply(&answer(&call, &request)).into()
     })
+}
+
+/// Creates `__consumer_offsets` with the settings that Kafka gives it. A group works without it.
+async fn show_offsets_topic(call: &Call) {
+    let setting = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    let topic = CreateTopic {
+        name: OFFSETS_TOPIC.to_owned(),
+        partitions: call.broker.config.get(keys::OFFSETS_TOPIC_NUM_PARTITIONS),
+        replication_factor: 1,
+        configs: vec![
+            setting("cleanup.policy", "compact"),
+            setting("compression.type", "producer"),
+            setting("segment.bytes", "104857600"),
+        ],
+        ..CreateTopic::default()
+    };
+    if let Err(error) = call.broker.catalog.create_internal(topic).await {
+        tracing::warn!(%error, topic = OFFSETS_TOPIC, "the topic is not there yet; trying again when it is asked for");
+    }
 }
 
 fn answer(call: &Call, request: &FindCoordinatorRequest) -> FindCoordinatorResponse {

@@ -10,23 +10,34 @@ mod common;
 mod config_resource;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod errors;
 mod fetch;
 mod fetch_answer;
 mod find_coordinator;
+mod groups;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::ops::RangeInclusive;
 
@@ -97,11 +108,67 @@ pub static APIS: &[Api] = &[
         handle: metadata::handle,
     },
     Api {
+        key: ApiKey::OffsetCommit,
+        versions: 2..=9,
+        listed_min: 2,
+        request: &offset_commit::SHAPE,
+        handle: offset_commit::handle,
+    },
+    Api {
+        key: ApiKey::OffsetFetch,
+        versions: 1..=9,
+        listed_min: 1,
+        request: &offset_fetch::SHAPE,
+        handle: offset_fetch::handle,
+    },
+    Api {
         key: ApiKey::FindCoordinator,
         versions: 0..=6,
         listed_min: 0,
         request: &find_coordinator::SHAPE,
         handle: find_coordinator::handle,
+    },
+    Api {
+        key: ApiKey::JoinGroup,
+        versions: 0..=9,
+        listed_min: 0,
+        request: &join_group::SHAPE,
+        handle: join_group::handle,
+    },
+    Api {
+        key: ApiKey::Heartbeat,
+        versions: 0..=4,
+        listed_min: 0,
+        request: &heartbeat::SHAPE,
+        handle: heartbeat::handle,
+    },
+    Api {
+        key: ApiKey::LeaveGroup,
+        versions: 0..=5,
+        listed_min: 0,
+        request: &leave_group::SHAPE,
+        handle: leave_group::handle,
+    },
+    Api {
+        key: ApiKey::SyncGroup,
+        versions: 0..=5,
+        listed_min: 0,
+        request: &sync_group::SHAPE,
+        handle: sync_group::handle,
+    },
+    Api {
+        key: ApiKey::DescribeGroups,
+        versions: 0..=6,
+        listed_min: 0,
+        request: &describe_groups::SHAPE,
+        handle: describe_groups::handle,
+    },
+    Api {
+        key: ApiKey::ListGroups,
+        versions: 0..=5,
+        listed_min: 0,
+        request: &list_groups::SHAPE,
+        handle: list_groups::handle,
     },
     Api {
         key: ApiKey::ApiVersions,
@@ -174,11 +241,25 @@ pub static APIS: &[Api] = &[
         handle: create_partitions::handle,
     },
     Api {
+        key: ApiKey::DeleteGroups,
+        versions: 0..=2,
+        listed_min: 0,
+        request: &delete_groups::SHAPE,
+        handle: delete_groups::handle,
+    },
+    Api {
         key: ApiKey::IncrementalAlterConfigs,
         versions: 0..=1,
         listed_min: 0,
         request: &incremental_alter_configs::SHAPE,
         handle: incremental_alter_configs::handle,
+    },
+    Api {
+        key: ApiKey::OffsetDelete,
+        versions: 0..=0,
+        listed_min: 0,
+        request: &offset_delete::SHAPE,
+        handle: offset_delete::handle,
     },
     Api {
         key: ApiKey::DescribeCluster,
@@ -221,6 +302,12 @@ mod data_testing;
 mod delete_records_tests;
 #[cfg(test)]
 mod fetch_tests;
+#[cfg(test)]
+mod groups_bad_input_tests;
+#[cfg(test)]
+mod groups_testing;
+#[cfg(test)]
+mod groups_tests;
 #[cfg(test)]
 mod log_dirs_tests;
 #[cfg(test)]

@@ -57,6 +57,16 @@ codecs! {
     Metadata => MetadataRequest,
     FindCoordinator => FindCoordinatorRequest,
     ApiVersions => ApiVersionsRequest,
+    OffsetCommit => OffsetCommitRequest,
+    OffsetFetch => OffsetFetchRequest,
+    JoinGroup => JoinGroupRequest,
+    Heartbeat => HeartbeatRequest,
+    LeaveGroup => LeaveGroupRequest,
+    SyncGroup => SyncGroupRequest,
+    DescribeGroups => DescribeGroupsRequest,
+    ListGroups => ListGroupsRequest,
+    DeleteGroups => DeleteGroupsRequest,
+    OffsetDelete => OffsetDeleteRequest,
     CreateTopics => CreateTopicsRequest,
     DeleteTopics => DeleteTopicsRequest,
     DeleteRecords => DeleteRecordsRequest,
@@ -131,6 +141,7 @@ const NULLS_THAT_ONLY_THE_CODEC_TAKES: &[&str] = &[
     "Metadata v7 name",
     "Metadata v8 name",
     "Metadata v9 name",
+    "OffsetFetch v1 topics",
 ];
 
 #[test]

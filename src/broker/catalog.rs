@@ -17,7 +17,7 @@ use super::live::LiveConfig;
 use super::notices::Notices;
 use crate::base::NodeId;
 use crate::cluster::{
-    self, AlterConfig, AlterError, Altered, Configs, Counter, CreateError, CreateTopic,
+    self, AlterConfig, AlterError, Altered, Configs, Counter, CreateError, CreateTopic, Creator,
     DeleteError, DeleteTopic, GrowError, GrowTopic, Replication, RowError, Rules, Topic, Topics,
 };
 use crate::config::{Config, ConfigError, Overrides, TopicConfig, keys};
@@ -42,6 +42,8 @@ pub enum CatalogError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Row(#[from] RowError),
+    #[error(transparent)]
+    Group(#[from] crate::group::RowError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("others changed the topics {ATTEMPTS_MAX} times meanwhile; try again")]
@@ -221,6 +223,26 @@ impl Catalog {
     ) -> Result<Vec<Result<Altered, AlterError>>, CatalogError> {
         let inner = self.0.clone();
         run_to_end(async move { inner.alter(&requests, mode).await }).await
+    }
+
+    /// Creates one of Kafka's own topics where it is not there yet. Returns when it is.
+    pub async fn create_internal(&self, topic: CreateTopic) -> Result<(), CatalogError> {
+        if self.topics().by_name(&topic.name).is_some() {
+            return Ok(());
+        }
+        let topic = CreateTopic {
+            creator: Creator::Broker,
+            ..topic
+        };
+        let created = self.create(vec![topic], CreateMode::Create).await?;
+        match created.into_iter().next() {
+            // Somebody else was faster.
+            None | Some(Ok(_) | Err(CreateError::Exists(_))) => Ok(()),
+            Some(Err(error)) => {
+                tracing::error!(%error, "the internal topic is not created");
+                Err(CatalogError::Contended)
+            }
+        }
     }
 
     /// Deletes topics: all that can be, in one commit. Their records are given back later, by the trim job.

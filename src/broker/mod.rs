@@ -1,14 +1,16 @@
-//! Shells around the cores: committer, reader, catalog, fetch sessions, jobs. In reading order: what is known of each
-//! partition; the way in and the way out; what a fetch adds to a read.
+//! Shells around the cores: committer, reader, catalog, coordinator, fetch sessions, jobs. In reading order: what is
+//! known of each partition; the way in and the way out; what a fetch adds to a read.
 
 mod cache;
 pub mod catalog;
 pub mod committer;
+pub mod coordinator;
 pub mod fetch;
 pub mod fetch_session;
 mod free;
 pub mod live;
 mod notices;
+mod owners;
 pub mod partitions;
 pub mod producer_ids;
 mod read_ahead;
@@ -28,8 +30,10 @@ use crate::store::Store;
 use cache::BlockCache;
 use catalog::{Catalog, CatalogError};
 use committer::{Committer, CommitterParts};
+use coordinator::{Coordinator, CoordinatorParts};
 use fetch_session::FetchSessions;
 use live::LiveConfig;
+use owners::Owners;
 use partitions::Partitions;
 use producer_ids::ProducerIds;
 use reader::Reader;
@@ -43,6 +47,7 @@ pub struct Broker {
     pub catalog: Catalog,
     pub producer_ids: ProducerIds,
     pub committer: Committer,
+    pub coordinator: Coordinator,
     pub reader: Reader,
     pub fetch_sessions: FetchSessions,
     /// Held while the records of a compressed batch are unpacked: one at a time, however many send some.
@@ -71,8 +76,17 @@ impl Broker {
         let reader = Reader::new(Arc::clone(&store), partitions, cache);
         let slots_max = config.get(keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);
         let fetch_sessions = FetchSessions::new(usize::try_from(slots_max).unwrap_or(0));
-        let logs = Arc::new(committer.clone());
-        tokio::spawn(trim::run(catalog.clone(), Arc::clone(&store), logs));
+        let coordinator = Coordinator::start(CoordinatorParts {
+            store: Arc::clone(&store),
+            catalog: catalog.clone(),
+            clock: Arc::clone(&clock),
+        })
+        .await?;
+        let owners = Arc::new(Owners {
+            logs: committer.clone(),
+            groups: coordinator.clone(),
+        });
+        tokio::spawn(trim::run(catalog.clone(), Arc::clone(&store), owners));
         Ok(Arc::new(Self {
             producer_ids: ProducerIds::new(Arc::clone(&store)),
             config,
@@ -80,6 +94,7 @@ impl Broker {
             store,
             catalog,
             committer,
+            coordinator,
             reader,
             fetch_sessions,
             unpacking: Semaphore::new(1),

@@ -29,6 +29,16 @@ pub struct CreateTopic {
     /// Who keeps which partition; empty: the broker decides.
     pub assignments: Vec<Assignment>,
     pub configs: Vec<(String, Option<String>)>,
+    pub creator: Creator,
+}
+
+/// Who creates a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Creator {
+    #[default]
+    Client,
+    /// The broker itself: one of Kafka's own topics, which no client may create.
+    Broker,
 }
 
 /// The replicas of one partition, as asked for.
@@ -177,7 +187,7 @@ fn create_topic(
     creation: &mut Creation,
     draw_id: &mut dyn FnMut() -> Uuid,
 ) -> Result<Arc<Topic>, CreateError> {
-    check_name(topics, &request.name)?;
+    check_name(topics, request)?;
     let overrides = overrides_of(request)?;
     let config = if overrides.is_empty() {
         rules.defaults.clone()
@@ -200,7 +210,7 @@ fn create_topic(
         partitions: (creation.next..end).map(PartitionNumber).collect(),
         config,
         overrides,
-        internal: false,
+        internal: name::is_internal(&request.name),
     });
     creation.next = end;
     let key = topic_key(&topic.name);
@@ -218,11 +228,12 @@ fn create_topic(
 }
 
 /// "Exists" wins over a bad or colliding name, as in Kafka.
-fn check_name(topics: &Topics, name: &str) -> Result<(), CreateError> {
+fn check_name(topics: &Topics, request: &CreateTopic) -> Result<(), CreateError> {
+    let name = request.name.as_str();
     if name == CLUSTER_METADATA_TOPIC {
         return Err(CreateError::Metadata);
     }
-    if name::is_internal(name) {
+    if name::is_internal(name) && request.creator == Creator::Client {
         return Err(CreateError::Internal(name.to_owned()));
     }
     if topics.by_name(name).is_some() {

@@ -26,7 +26,7 @@ pub use configs::{
 };
 pub use create::{
     Assignment, CREATE_PARTITIONS_MAX, CREATE_RECORDS_MAX, CreateError, CreateTopic, Creation,
-    Replication, Rules, create_topics,
+    Creator, Replication, Rules, create_topics,
 };
 pub use delete::{DeleteError, DeleteTopic, Deletion, delete_topics};
 pub use grow::{GrowError, GrowTopic, Growth, create_partitions};

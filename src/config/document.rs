@@ -28,7 +28,8 @@ Where several keys set one thing (`log.retention.ms`, `log.retention.minutes` an
 An unknown key in the file or in `--set` is an error that names the nearest known key. In the environment it is a
 warning: `KAFKA_PORT` and `KAFKA_HEAP_OPTS` come from others.
 
-Names, types, defaults and bounds are those of Kafka 4.3.1. What a key does here:
+Names, types, defaults and bounds are those of Kafka 4.3.1, but for `group.initial.rebalance.delay.ms`: a group of one
+should not wait. What a key does here:
 
 - **yes**: what Kafka does.
 - **later**: the value is checked, kept and described, and has no effect in this version. The log says so.

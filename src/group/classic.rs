@@ -8,6 +8,11 @@ use bytes::Bytes;
 use super::command::{GroupError, Identity, JoinedMember, MemberId, Protocol, Ticket};
 use super::subscription::{self, CONSUMER_PROTOCOL_TYPE};
 
+/// Bytes that a member, one of its protocols, and a member-to-be take besides their texts.
+const MEMBER_SIZE: usize = 512;
+const PROTOCOL_SIZE: usize = 64;
+const PENDING_SIZE: usize = 64;
+
 /// Where a group stands; the page of [`super`] draws the transitions. A group that is gone is `Dead` to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -300,6 +305,20 @@ impl Classic {
             .values()
             .map(|member| member.rebalance_timeout_ms);
         timeouts.max().unwrap_or(0)
+    }
+
+    /// Bytes that the members take in memory, about.
+    pub fn members_size(&self) -> usize {
+        let size = |member: &Arc<Member>| {
+            let protocols = member.protocols.iter();
+            let protocols: usize = protocols
+                .map(|protocol| PROTOCOL_SIZE + protocol.name.len() + protocol.metadata.len())
+                .sum();
+            let texts = member.id.len() + member.client_id.len() + member.client_host.len();
+            MEMBER_SIZE + texts + protocols + member.assignment.len()
+        };
+        let pending: usize = self.pending.keys().map(|id| PENDING_SIZE + id.len()).sum();
+        self.members.values().map(size).sum::<usize>() + pending
     }
 
     /// Whether everybody that is expected waits in a join.

@@ -148,7 +148,7 @@ pub enum Reply {
     Sync(Result<Synced, GroupError>),
     Heartbeat(Result<(), GroupError>),
     /// One result per member, or one for all.
-    Leave(Vec<Result<(), GroupError>>),
+    Leave(Result<Vec<Result<(), GroupError>>, GroupError>),
     /// One result per partition, or one for all.
     Commit(Result<Vec<Result<(), GroupError>>, GroupError>),
     /// One result per partition, or one for all.
@@ -225,6 +225,4 @@ pub enum GroupError {
     OffsetMetadataTooLarge,
     #[error("the group is subscribed to the topic")]
     GroupSubscribedToTopic,
-    #[error("the coordinator cannot answer now; find it again")]
-    CoordinatorNotAvailable,
 }

@@ -289,16 +289,16 @@ impl One<'_> {
     }
 
     fn leave(&self, members: &[Leaving]) -> Decision {
-        let refuse = |error| self.reply(Reply::Leave(vec![Err(error); members.len()]));
         if let Err(error) = self.check_id() {
-            return refuse(error);
+            return self.reply(Reply::Leave(Err(error)));
         }
         let Some(group) = self.group else {
-            return refuse(GroupError::UnknownMemberId);
+            let unknown = vec![Err(GroupError::UnknownMemberId); members.len()];
+            return self.reply(Reply::Leave(Ok(unknown)));
         };
         let mut turn = self.turn(group);
         let results = turn.leave(members);
-        turn.replies.push((self.ticket, Reply::Leave(results)));
+        turn.replies.push((self.ticket, Reply::Leave(Ok(results))));
         self.decided(turn)
     }
 

@@ -425,8 +425,8 @@ impl World {
             }
             Reply::Sync(Err(error)) => Some(error),
             Reply::Heartbeat(result) => result.err(),
-            Reply::Commit(Err(error)) => Some(error),
-            Reply::Commit(Ok(_)) | Reply::Leave(_) | Reply::Done => None,
+            Reply::Commit(Err(error)) | Reply::Leave(Err(error)) => Some(error),
+            Reply::Commit(Ok(_)) | Reply::Leave(Ok(_)) | Reply::Done => None,
             Reply::DeleteOffsets(_) | Reply::Delete(_) => panic!("nobody asked"),
         };
         match error {

@@ -12,6 +12,9 @@ use super::command::{GroupError, Joined, MemberId, NotJoined, Reply, Synced, Tic
 use super::groups::{Effect, Settings};
 use super::rows;
 
+/// How long a rebalance to which nobody came waits on at least: its members may have asked for no time at all.
+const NOBODY_CAME_WAIT_MS_MIN: i32 = 1_000;
+
 /// A decision in the making.
 pub(super) struct Turn<'a> {
     pub(super) group: Classic,
@@ -153,7 +156,7 @@ impl<'a> Turn<'a> {
             });
             return;
         }
-        self.wait_for_joins();
+        self.wait_for_joins(timeout_ms);
         if self.group.all_joined() {
             self.complete_join();
         }
@@ -176,10 +179,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn wait_for_joins(&mut self) {
-        let timeout_ms = i64::from(self.group.rebalance_timeout_ms());
+    fn wait_for_joins(&mut self, timeout_ms: i32) {
         self.group.join_timer = Some(JoinTimer::Rebalance {
-            deadline_ms: self.now_ms + timeout_ms,
+            deadline_ms: self.now_ms + i64::from(timeout_ms),
         });
     }
 
@@ -205,7 +207,8 @@ impl<'a> Turn<'a> {
         if self.elect_leader() || self.group.members.is_empty() {
             self.start_generation();
         } else {
-            self.wait_for_joins();
+            let timeout_ms = self.group.rebalance_timeout_ms();
+            self.wait_for_joins(timeout_ms.max(NOBODY_CAME_WAIT_MS_MIN));
         }
     }
 

@@ -55,13 +55,13 @@ declare! { GROUPS_KEYS: Broker;
         "The group protocols that are served.";
     GROUP_COORDINATOR_THREADS: int "group.coordinator.threads" = 4, AtLeast(1), ReadOnly, WithoutMeaning,
         "Threads of Kafka's group coordinator.";
-    GROUP_INITIAL_REBALANCE_DELAY_MS: int "group.initial.rebalance.delay.ms" = 3000, Any, ReadOnly, Later,
-        "How long an empty classic group waits for more members before its first assignment.";
-    GROUP_MAX_SESSION_TIMEOUT_MS: int "group.max.session.timeout.ms" = 1_800_000, Any, ReadOnly, Later,
+    GROUP_INITIAL_REBALANCE_DELAY_MS: int "group.initial.rebalance.delay.ms" = 0, Any, ReadOnly, Honoured,
+        "How long an empty classic group waits for more members before its first assignment; 3000 in Kafka.";
+    GROUP_MAX_SESSION_TIMEOUT_MS: int "group.max.session.timeout.ms" = 1_800_000, Any, ReadOnly, Honoured,
         "The largest session timeout that a classic member may ask for.";
-    GROUP_MAX_SIZE: int "group.max.size" = 2_147_483_647, AtLeast(1), ReadOnly, Later,
+    GROUP_MAX_SIZE: int "group.max.size" = 2_147_483_647, AtLeast(1), ReadOnly, Honoured,
         "The most members of a classic group.";
-    GROUP_MIN_SESSION_TIMEOUT_MS: int "group.min.session.timeout.ms" = 6000, Any, ReadOnly, Later,
+    GROUP_MIN_SESSION_TIMEOUT_MS: int "group.min.session.timeout.ms" = 6000, Any, ReadOnly, Honoured,
         "The smallest session timeout that a classic member may ask for.";
     GROUP_SHARE_ASSIGNMENT_INTERVAL_MS: int "group.share.assignment.interval.ms" = 1000,
         AtLeast(0), ClusterWide, Later,
@@ -166,21 +166,21 @@ declare! { GROUPS_KEYS: Broker;
     GROUP_STREAMS_SESSION_TIMEOUT_MS: int "group.streams.session.timeout.ms" = 45_000,
         AtLeast(1), ReadOnly, Later,
         "How long a member of a streams group may be silent.";
-    OFFSET_METADATA_MAX_BYTES: int "offset.metadata.max.bytes" = 4096, Any, ReadOnly, Later,
+    OFFSET_METADATA_MAX_BYTES: int "offset.metadata.max.bytes" = 4096, Any, ReadOnly, Honoured,
         "The longest text that may go with a committed offset.";
     OFFSETS_COMMIT_TIMEOUT_MS: int "offsets.commit.timeout.ms" = 5000, AtLeast(1), ReadOnly, Later,
         "How long a commit of offsets may wait.";
     OFFSETS_LOAD_BUFFER_SIZE: int "offsets.load.buffer.size" = 5_242_880, AtLeast(1), ReadOnly, WithoutMeaning,
         "The batch size with which Kafka loads committed offsets.";
     OFFSETS_RETENTION_CHECK_INTERVAL_MS: long "offsets.retention.check.interval.ms" = 600_000,
-        AtLeast(1), ReadOnly, Later,
+        AtLeast(1), ReadOnly, Honoured,
         "How often to look for committed offsets that may go.";
-    OFFSETS_RETENTION_MINUTES: int "offsets.retention.minutes" = 10_080, AtLeast(1), ReadOnly, Later,
+    OFFSETS_RETENTION_MINUTES: int "offsets.retention.minutes" = 10_080, AtLeast(1), ReadOnly, Honoured,
         "How long committed offsets outlive their group.";
     OFFSETS_TOPIC_COMPRESSION_CODEC: int "offsets.topic.compression.codec" = 0, Any, ReadOnly, WithoutMeaning,
         "The compression of __consumer_offsets; here offsets are rows, not a topic.";
-    OFFSETS_TOPIC_NUM_PARTITIONS: int "offsets.topic.num.partitions" = 50, AtLeast(1), ReadOnly, WithoutMeaning,
-        "Partitions of __consumer_offsets; here offsets are rows, not a topic.";
+    OFFSETS_TOPIC_NUM_PARTITIONS: int "offsets.topic.num.partitions" = 50, AtLeast(1), ReadOnly, Honoured,
+        "Partitions of __consumer_offsets, which is shown as Kafka shows it and empty: here offsets are rows.";
     OFFSETS_TOPIC_REPLICATION_FACTOR: short "offsets.topic.replication.factor" = 3,
         AtLeast(1), ReadOnly, WithoutMeaning,
         "Replicas of __consumer_offsets; here offsets are rows, not a topic.";

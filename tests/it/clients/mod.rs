@@ -8,6 +8,7 @@
     reason = "a test's helpers fail as the test itself would"
 )]
 
+mod groups;
 mod node;
 mod old_folder;
 mod produce;
