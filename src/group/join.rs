@@ -12,6 +12,9 @@ use super::turn::{Assigns, Turn};
 /// client that gave up and joined again would otherwise be waited for.
 const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 300_000;
 
+/// Characters of a client's reason that are kept: it goes to the log. Kafka's own clients send no more (KIP-800).
+const REASON_SIZE_MAX: usize = 255;
+
 /// Members-to-be of one group that may have an id and not be back with it.
 const PENDING_MEMBERS_MAX: usize = 100_000;
 
@@ -216,6 +219,26 @@ impl Turn<'_> {
 }
 
 fn reason(what: &str, member_id: &str, join: &Join) -> String {
-    let client = join.reason.as_deref().unwrap_or("not provided");
+    let client = short(join.reason.as_deref());
     format!("{what}: {member_id}; client reason: {client}")
+}
+
+/// What a client gave as its reason, cut where it is too long.
+pub(super) fn short(reason: Option<&str>) -> &str {
+    let reason = reason.unwrap_or("not provided");
+    let end = reason.char_indices().nth(REASON_SIZE_MAX);
+    end.map_or(reason, |(end, _)| &reason[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_cut_between_characters() {
+        assert_eq!(short(None), "not provided");
+        assert_eq!(short(Some("why")), "why");
+        let long = "é".repeat(REASON_SIZE_MAX + 1);
+        assert_eq!(short(Some(&long)), "é".repeat(REASON_SIZE_MAX));
+    }
 }

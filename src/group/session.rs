@@ -4,7 +4,11 @@ use bytes::Bytes;
 
 use super::classic::{Classic, JoinTimer, State, Timer};
 use super::command::{GroupError, Identity, Leaving, MemberId, Sync, Ticket};
+use super::join;
 use super::turn::Turn;
+
+/// Reasons of one LeaveGroup that are kept: they go to the log.
+const REASONS_MAX: usize = 8;
 
 /// Whether a heartbeat counts, and what it is answered with: the member's session begins anew in either case but an
 /// unknown or fenced member's.
@@ -101,7 +105,8 @@ impl Turn<'_> {
                         .zip(&results)
                         .filter(|(_, result)| result.is_ok());
                     let reasons: Vec<_> = reasons
-                        .map(|(member, _)| member.reason.as_deref().unwrap_or("not provided"))
+                        .map(|(member, _)| join::short(member.reason.as_deref()))
+                        .take(REASONS_MAX)
                         .collect();
                     self.prepare_rebalance(format!("members left: {}", reasons.join(", ")));
                 }

@@ -48,7 +48,9 @@ impl Inner {
                 self.publish(creation.outcomes.iter().flatten(), |topics, topic| {
                     topics.insert(topic.clone(), version);
                 });
-                for topic in creation.outcomes.iter().flatten() {
+                // Nobody chose the settings of an internal topic.
+                let topics = creation.outcomes.iter().flatten();
+                for topic in topics.filter(|topic| !topic.internal) {
                     let resource = Resource::Topic(topic.name.to_string());
                     self.notices.tell(Scope::Topic, &resource, &topic.overrides);
                 }
