@@ -9,8 +9,10 @@ use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
 use super::Api;
+use super::answer_codes::AnswerCodes;
 use crate::base::BoxFuture;
 use crate::broker::Broker;
+use crate::metrics::table::{self, ERROR_INDEX_OFFSET};
 use crate::protocol::Malformed;
 use crate::protocol::frame::{RequestStart, Room, answer_start, split_client_id};
 use crate::protocol::shape::ELEMENT_SIZE;
@@ -46,6 +48,7 @@ impl Connection {
 pub struct Call {
     pub broker: Arc<Broker>,
     pub connection: Arc<Connection>,
+    pub api: ApiKey,
     pub version: i16,
     pub correlation_id: i32,
     pub client_id: Option<StrBytes>,
@@ -64,16 +67,17 @@ impl Call {
 
     /// The answer in the version of the request. Fields that the version lacks must hold their default:
     /// kafka-protocol refuses to leave them out, and the client would never get an answer.
-    pub fn reply<R: Encodable + HeaderVersion>(&self, response: &R) -> Reply {
+    pub(super) fn reply<R: Encodable + HeaderVersion + AnswerCodes>(&self, response: &R) -> Reply {
         self.reply_at(self.version, response)
     }
 
     /// The answer in another version than the request's (ApiVersions, KIP-511).
-    pub(super) fn reply_at<R: Encodable + HeaderVersion>(
+    pub(super) fn reply_at<R: Encodable + HeaderVersion + AnswerCodes>(
         &self,
         version: i16,
         response: &R,
     ) -> Reply {
+        self.count_errors(response);
         let encode = || -> Result<Reply, anyhow::Error> {
             let size = response.compute_size(version)?;
             let flexible = R::header_version(version) >= 1;
@@ -88,7 +92,7 @@ impl Call {
     }
 
     /// An answer whose body the handler has encoded itself, in pieces that are written without being copied together.
-    /// `R` is the type of the answer, which decides the header.
+    /// `R` is the type of the answer, which decides the header; whoever encodes counts the errors in it.
     pub fn reply_parts<R: HeaderVersion>(&self, body: Vec<Bytes>) -> Reply {
         let size: usize = body.iter().map(Bytes::len).sum();
         let flexible = R::header_version(self.version) >= 1;
@@ -99,6 +103,18 @@ impl Call {
         frame.push(start.freeze());
         frame.extend(body);
         Reply::Frame(frame)
+    }
+}
+
+impl Call {
+    /// Counts the error codes of an answer.
+    pub(super) fn count_errors(&self, answer: &impl AnswerCodes) {
+        answer.each_code(&mut |code| {
+            if code != 0 {
+                let index = usize::try_from(code + ERROR_INDEX_OFFSET).unwrap_or(usize::MAX);
+                table::ERRORS.count(self.api as usize, index);
+            }
+        });
     }
 }
 
@@ -183,6 +199,7 @@ impl Request {
         let call = Call {
             broker: Arc::clone(broker),
             connection: Arc::clone(connection),
+            api: api.key,
             version,
             correlation_id,
             client_id,
@@ -214,11 +231,31 @@ pub enum Refusal {
     UnknownApi { key: i16, version: i16 },
     #[error("{api:?} version {version} is not served")]
     Version { api: ApiKey, version: i16 },
-    #[error("{api:?} v{version} is malformed: {cause} (client id {client_id:?})")]
+    #[error("{api:?} v{version} is malformed: {cause}")]
     Body {
         api: ApiKey,
         version: i16,
         client_id: Option<StrBytes>,
         cause: Malformed,
     },
+}
+
+impl Refusal {
+    /// The API and version that were asked for, as far as they were read.
+    pub fn api(&self) -> Option<(ApiKey, i16)> {
+        match self {
+            Refusal::Header(_) | Refusal::UnknownApi { .. } => None,
+            Refusal::Version { api, version } | Refusal::Body { api, version, .. } => {
+                Some((*api, *version))
+            }
+        }
+    }
+
+    /// How the client calls itself, if that was read.
+    pub fn into_client_id(self) -> Option<StrBytes> {
+        match self {
+            Refusal::Header(_) | Refusal::UnknownApi { .. } | Refusal::Version { .. } => None,
+            Refusal::Body { client_id, .. } => client_id,
+        }
+    }
 }

@@ -125,7 +125,7 @@ async fn answer(call: &Call, request: &FetchRequest) -> Reply {
                 session_id: finished.session_id,
                 topics: by_topic(included),
             };
-            call.reply_parts::<FetchResponse>(body.encode(call.version))
+            reply(call, &body)
         }
         Err(error) => session_error(call, error),
     }
@@ -209,6 +209,11 @@ fn session_error(call: &Call, error: SessionError) -> Reply {
         session_id: NO_SESSION,
         topics: Vec::new(),
     };
+    reply(call, &body)
+}
+
+fn reply(call: &Call, body: &FetchAnswerBody) -> Reply {
+    call.count_errors(body);
     call.reply_parts::<FetchResponse>(body.encode(call.version))
 }
 

@@ -1,9 +1,10 @@
 //! One file per API key, and the table that drives dispatch, ApiVersions and docs.
 //!
 //! Only this module knows request versions and wire error codes. To add an API: a file with the shape of its
-//! request and its handler, and one row in [`APIS`].
+//! request and its handler, one row in [`APIS`], and one in `answer_codes`.
 
 mod alter_configs;
+mod answer_codes;
 mod api_versions;
 mod call;
 mod common;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +19,7 @@ use crate::log::{
     AppendError, Appended, Batch, Change, PartitionLog, RunKind, SequenceSettings, Sequencer,
     head_key, producer_keys,
 };
+use crate::metrics::table;
 use crate::store::{Commit, Key, Limit, Order, Outcome, Place, Row, Store, StoreError, Version};
 
 mod trimming;
@@ -268,6 +270,9 @@ impl Task {
                 Attempt::Conflict => {}
             }
         }
+        if !round.requests.is_empty() {
+            table::COMMIT_REQUESTS.observe(round.requests.len() as u64);
+        }
         round.answer();
         self.bound_memory();
     }
@@ -347,8 +352,11 @@ impl Task {
             return Ok(());
         }
         let body = commit.body.clone();
+        let begun = Instant::now();
         match self.parts.store.commit(commit).await {
             Ok(Outcome::Done { version, blob }) => {
+                table::COMMIT_DURATION.observe_since(begun);
+                table::COMMIT_BYTES.observe(body.iter().map(|piece| piece.len() as u64).sum());
                 self.publish(changes, version, blob, body);
                 Ok(())
             }

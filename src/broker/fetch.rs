@@ -81,21 +81,42 @@ impl Broker {
         limits: FetchLimits,
     ) -> Vec<Fetched> {
         let deadline = Instant::now() + limits.wait_max;
-        let round = self.fetch_round(wanted, limits).await;
-        if round.is_enough || limits.wait_max.is_zero() {
-            return round.fetched;
+        let mut round = self.fetch_round(wanted, limits).await;
+        if !round.is_enough && !limits.wait_max.is_zero() {
+            round = self
+                .fetch_when_enough(round, wanted, limits, deadline)
+                .await;
         }
+        for fetched in &round.fetched {
+            if let Fetched::Records(read) = fetched {
+                self.reader.count_fetched(read);
+            }
+        }
+        round.fetched
+    }
+
+    /// Reads again whenever one of the partitions has more, until it is enough or too late. While it waits it holds
+    /// no record: what many parked fetches have found so far would be in nobody's budget.
+    async fn fetch_when_enough(
+        &self,
+        too_little: Round,
+        wanted: &[(PartitionKey, Wanted)],
+        limits: FetchLimits,
+        deadline: Instant,
+    ) -> Round {
         let waiter = Arc::new(Notify::new());
-        let parked = self.reader.park(&round.readable, &waiter).await;
+        let parked = self.reader.park(&too_little.readable, &waiter).await;
+        drop(too_little);
         loop {
             // Read again after registering: a commit in between has woken nobody.
             let round = self.fetch_round(wanted, limits).await;
             if round.is_enough || parked.is_err() {
-                return round.fetched;
+                return round;
             }
+            drop(round);
             let waited = tokio::time::timeout_at(deadline, waiter.notified()).await;
             if waited.is_err() {
-                return self.fetch_round(wanted, limits).await.fetched;
+                return self.fetch_round(wanted, limits).await;
             }
         }
     }

@@ -5,6 +5,7 @@ mod cache;
 pub mod catalog;
 pub mod committer;
 pub mod coordinator;
+mod cut;
 pub mod fetch;
 pub mod fetch_session;
 mod free;

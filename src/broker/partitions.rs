@@ -33,9 +33,36 @@ pub(crate) struct Partitions {
     waiter_ids: AtomicU64,
 }
 
+/// What went into a partition and out of it since its view was made.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    produced: Flow,
+    fetched: Flow,
+}
+
+/// Bytes of record batches, and the offsets that they cover.
+#[derive(Debug, Default)]
+struct Flow {
+    bytes: AtomicU64,
+    records: AtomicU64,
+}
+
+/// What of a partition is on the metrics page.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    pub log_start_offset: i64,
+    pub next_offset: i64,
+    pub size_bytes: u64,
+    pub produced_bytes: u64,
+    pub produced_records: u64,
+    pub fetched_bytes: u64,
+    pub fetched_records: u64,
+}
+
 /// One partition as readers see it.
 #[derive(Debug)]
 pub(crate) struct PartitionView {
+    traffic: Traffic,
     visible: Mutex<Visible>,
     waiters: Mutex<HashMap<u64, Arc<Notify>>>,
     /// Held while bytes come from the store, so that whoever wants the same ones waits for the cache instead.
@@ -105,7 +132,19 @@ impl Partitions {
         version: Version,
         seen: Seen,
     ) -> Arc<PartitionView> {
-        self.update(partition, head, version, seen)
+        let view = self.update(partition, head, version, seen);
+        if let Seen::Appended(run) = seen {
+            let records = run.last_offset.abs_diff(run.base_offset) + 1;
+            view.traffic.produced.add(u64::from(run.size), records);
+        }
+        view
+    }
+
+    /// Counts what a fetch has taken out of a partition.
+    pub(crate) fn count_fetched(&self, partition: PartitionNumber, bytes: u64, records: u64) {
+        if let Some(view) = self.known(partition) {
+            view.traffic.fetched.add(bytes, records);
+        }
     }
 
     /// Drops what is known of partitions that are no more, and lets those who wait for them look again.
@@ -150,6 +189,13 @@ impl Partitions {
     }
 }
 
+impl Flow {
+    fn add(&self, bytes: u64, records: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+}
+
 impl PartitionView {
     fn new() -> Self {
         let visible = Visible {
@@ -158,6 +204,7 @@ impl PartitionView {
             tail: VecDeque::new(),
         };
         Self {
+            traffic: Traffic::default(),
             visible: Mutex::new(visible),
             waiters: Mutex::default(),
             cold_read: tokio::sync::Mutex::default(),
@@ -168,6 +215,22 @@ impl PartitionView {
     /// Offsets and sizes as of the newest commit.
     pub(crate) fn head(&self) -> Head {
         self.visible().head
+    }
+
+    /// What the metrics page shows.
+    pub(crate) fn facts(&self) -> Facts {
+        let head = self.head();
+        let Traffic { produced, fetched } = &self.traffic;
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        Facts {
+            log_start_offset: head.log_start_offset,
+            next_offset: head.next_offset,
+            size_bytes: head.size_bytes,
+            produced_bytes: read(&produced.bytes),
+            produced_records: read(&produced.records),
+            fetched_bytes: read(&fetched.bytes),
+            fetched_records: read(&fetched.records),
+        }
     }
 
     /// The runs in memory from the one that holds `offset` on; `None` when that one is no longer in memory.

@@ -3,19 +3,20 @@
 //! Batches go out as they came in. What comes from the disk is held against its run first: a damaged or recycled place
 //! is reported, never served.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::cache::BlockCache;
-use super::partitions::{LoadError, Parked, PartitionView, Partitions};
+use super::cut::Cut;
+use super::partitions::{Facts, LoadError, Parked, PartitionView, Partitions};
 use crate::base::{PartitionNumber, Rope};
 use crate::log::{
     Check, FetchBudget, FirstBatch, Head, Page, RecordError, RowDamage, RunDamage, RunEntry,
     RunKind, RunPosition, RunWalk, control_batch, head_key, page_key, page_keys,
 };
+use crate::metrics::table;
 use crate::store::{KeyRange, Limit, Order, Place, Store, StoreError};
 
 /// Bytes that one read of a blob takes in at most, unless a single run is longer: what is read ahead for a reader that
@@ -73,7 +74,10 @@ impl Offsets {
 /// Whole batches, beginning with the one that holds the offset asked for; empty at the end of the log.
 #[derive(Debug)]
 pub struct Read {
+    pub partition: PartitionNumber,
     pub records: Rope,
+    /// How many offsets the records cover.
+    pub covered: u64,
     pub offsets: Offsets,
 }
 
@@ -193,6 +197,7 @@ impl Reader {
             offset,
             end,
             budget,
+            covered: 0,
             full: false,
         };
         if offset < end && (budget.left > 0 || budget.first == FirstBatch::Whole) {
@@ -225,7 +230,9 @@ impl Reader {
             );
         }
         Ok(Read {
+            partition,
             records: cut.records,
+            covered: cut.covered,
             offsets,
         })
     }
@@ -308,13 +315,16 @@ impl Reader {
         };
         let size = run.size as usize;
         if let Some(bytes) = self.cache.get(place, size) {
+            table::CACHE_HITS.add(1);
             return Ok(bytes);
         }
         let view = self.view(partition).await?;
         let _turn = view.cold_read.lock().await;
         if let Some(bytes) = self.cache.get(place, size) {
+            table::CACHE_HITS.add(1);
             return Ok(bytes);
         }
+        table::CACHE_MISSES.add(1);
         let (near, end) = near_runs(runs, place, bytes_max);
         let range = place.position..end;
         let span = self
@@ -337,7 +347,22 @@ impl Reader {
         Ok(Rope::from(span).slice(0..size))
     }
 
-    pub(super) fn cache_bytes_max(&self) -> usize {
+    /// Counts what a fetch answers with.
+    pub(super) fn count_fetched(&self, read: &Read) {
+        if !read.records.is_empty() {
+            let bytes = read.records.len() as u64;
+            self.partitions
+                .count_fetched(read.partition, bytes, read.covered);
+        }
+    }
+
+    /// What the metrics page shows of a partition.
+    pub async fn facts(&self, partition: PartitionNumber) -> Result<Facts, LoadError> {
+        Ok(self.view(partition).await?.facts())
+    }
+
+    /// The memory that the block cache may take, bytes.
+    pub fn cache_bytes_max(&self) -> usize {
         self.cache.bytes_max()
     }
 
@@ -410,80 +435,5 @@ fn check_run(bytes: &[u8], run: &RunEntry) -> Result<(), RunDamage> {
         run_base_offset: run.base_offset,
         position,
         reason,
-    })
-}
-
-/// Takes whole batches until enough was taken.
-struct Cut {
-    records: Rope,
-    /// The offset asked for.
-    offset: i64,
-    /// The offset at which the reader's sight ends.
-    end: i64,
-    budget: FetchBudget,
-    full: bool,
-}
-
-impl Cut {
-    fn is_full(&self, next: &RunEntry) -> bool {
-        self.full || next.base_offset >= self.end
-    }
-
-    fn take(&mut self, run: &RunEntry, bytes: &Rope) {
-        let is_wanted = run.base_offset >= self.offset && run.last_offset < self.end;
-        if is_wanted && bytes.len() <= self.budget.left && self.budget.admit(bytes.len()) {
-            self.records.append(bytes.clone());
-            return;
-        }
-        let mut wanted = None;
-        for batch in batch_spans(bytes) {
-            if batch.last_offset < self.offset {
-                continue;
-            }
-            if batch.base_offset >= self.end || !self.budget.admit(batch.size) {
-                self.full = true;
-                break;
-            }
-            let start = wanted.map_or(batch.start, |range: Range<usize>| range.start);
-            wanted = Some(start..batch.start + batch.size);
-        }
-        if let Some(range) = wanted {
-            self.records.append(bytes.slice(range));
-        }
-    }
-}
-
-struct BatchSpan {
-    start: usize,
-    size: usize,
-    base_offset: i64,
-    last_offset: i64,
-}
-
-/// Where the batches of a run lie. The bytes were checked when they were taken in or read.
-fn batch_spans(bytes: &Rope) -> impl Iterator<Item = BatchSpan> + '_ {
-    /// Base offset, length, and everything up to the last offset delta.
-    const NEEDED: usize = 27;
-    let mut reader = bytes.reader();
-    std::iter::from_fn(move || {
-        let start = bytes.len() - reader.remaining();
-        if reader.remaining() < NEEDED {
-            return None;
-        }
-        let base_offset = reader.get_i64();
-        let size = usize::try_from(reader.get_i32()).ok()?.checked_add(12)?;
-        reader.advance(NEEDED - 16);
-        let last_offset = base_offset.checked_add(i64::from(reader.get_i32()))?;
-        let rest = size.checked_sub(NEEDED)?;
-        if rest > reader.remaining() {
-            return None;
-        }
-        reader.advance(rest);
-        Some(BatchSpan {
-            start,
-            size,
-            base_offset,
-            last_offset,
-        })
     })
 }

@@ -103,6 +103,10 @@ pub struct Arguments {
     )]
     log_format: Option<String>,
 
+    /// Address of /metrics for Prometheus, and of /ready and /live for probes [default: none]
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Watching it")]
+    metrics: Option<String>,
+
     /// File to write the addresses into, one in a line, once requests are answered; it goes when the broker stops
     #[arg(long, value_name = "FILE", help_heading = "Watching it")]
     ready_file: Option<String>,
@@ -212,6 +216,7 @@ impl Arguments {
                 store: self.store,
                 log: self.log,
                 log_format: self.log_format,
+                metrics: self.metrics,
                 ready_file: self.ready_file,
             },
         })

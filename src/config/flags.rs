@@ -17,6 +17,7 @@ pub struct Flags {
     pub store: Option<String>,
     pub log: Option<String>,
     pub log_format: Option<String>,
+    pub metrics: Option<String>,
     pub ready_file: Option<String>,
 }
 
@@ -50,6 +51,7 @@ pub(super) fn settings(
         ("--store", "ottla.store", &flags.store),
         ("--log", "ottla.log.filter", &flags.log),
         ("--log-format", "ottla.log.format", &flags.log_format),
+        ("--metrics", "ottla.metrics.listener", &flags.metrics),
         ("--ready-file", "ottla.ready.file", &flags.ready_file),
     ];
     let mut settings: Vec<_> = simple

@@ -54,6 +54,10 @@ pub enum ListenersError {
          on a trusted network, or leave it out"
     )]
     NotYet { name: String, protocol: String },
+    #[error(
+        "ottla.metrics.listener: cannot read `{text}`\nhint: write host:port, such as 127.0.0.1:9404"
+    )]
+    Metrics { text: String },
     #[error("advertised.listeners: there is no listener `{name}`\nhint: the listeners are {known}")]
     NoSuchListener { name: String, known: String },
     #[error(
@@ -120,6 +124,17 @@ impl Config {
                 .map(|endpoint| endpoint.name)
                 .collect(),
         })
+    }
+
+    /// Host and port of `ottla.metrics.listener`, if it is set.
+    pub fn metrics_listener(&self) -> Result<Option<(String, u16)>, ListenersError> {
+        let Some(text) = self.get(keys::OTTLA_METRICS_LISTENER) else {
+            return Ok(None);
+        };
+        match split_port(&text) {
+            Some((host, port)) => Ok(Some((host.to_owned(), port))),
+            None => Err(ListenersError::Metrics { text }),
+        }
     }
 
     fn advertised(

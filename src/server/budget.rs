@@ -20,6 +20,7 @@ const CHUNK_SIZE: usize = 256 * 1024;
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Budget {
+    size: usize,
     bytes: Arc<Semaphore>,
     chunk_size: usize,
     slot: Arc<Semaphore>,
@@ -31,11 +32,22 @@ impl Budget {
     pub(super) fn new(size: usize) -> Arc<Self> {
         let size = size.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
+            size,
             bytes: Arc::new(Semaphore::new(size)),
             chunk_size: size.min(CHUNK_SIZE),
             slot: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
         })
+    }
+
+    /// Bytes in all.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes that are charged now; the frame that has the slot is not among them.
+    pub(super) fn used(&self) -> usize {
+        self.size.saturating_sub(self.bytes.available_permits())
     }
 
     /// Connections that wait for memory now.
@@ -184,6 +196,7 @@ mod tests {
         assert_eq!(charge.covers(), 600);
         let mut second = Charge::new(&budget);
         assert!(!second.try_grow(600), "only 400 are left");
+        assert_eq!((budget.size(), budget.used()), (1000, 600));
         drop(charge);
         assert!(second.try_grow(600));
         drop(second);

@@ -14,6 +14,7 @@ use super::pipeline::Pipeline;
 use super::register::{self, Entry, Room};
 use super::{Limits, Shared, stopped};
 use crate::api::Connection;
+use crate::metrics::table;
 
 /// Pause after an accept that failed for want of file descriptors or memory: trying again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -68,6 +69,11 @@ impl Bound {
     /// The address that is listened on.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The socket, for whoever speaks something else than Kafka's protocol.
+    pub(super) fn into_socket(self) -> TcpListener {
+        self.socket
     }
 }
 
@@ -228,6 +234,7 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, mut stop: watch::R
         register::take_over_limits(&shared, &mut settings);
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if !shared.register.allows(peer.ip()) {
+            table::CONNECTIONS_TURNED_AWAY.add(1);
             match shared.complaints.volume(peer.ip(), Instant::now()) {
                 Volume::Warn => tracing::warn!(%peer, "{TOO_MANY_OF_IP}"),
                 Volume::Debug => tracing::debug!(%peer, "{TOO_MANY_OF_IP}"),
@@ -285,6 +292,7 @@ fn serve(
         advertised: bound.advertised.clone(),
     });
     let entry = shared.register.enter(connection, room);
+    table::CONNECTIONS_ACCEPTED.add(1);
     let live = Arc::clone(&entry.live);
     let pipeline = Pipeline::new(stream, shared, Arc::clone(&live));
     let task = tokio::spawn(run(pipeline, entry, stop));

@@ -1,10 +1,14 @@
 //! Listeners, connections, shutdown.
 //!
 //! Each connection is one task around one loop ([`pipeline`]); what they share is a budget for request memory
-//! ([`budget`]) and a register of who is connected ([`register`]), which an idle sweep walks.
+//! ([`budget`]) and a register of who is connected ([`register`]), which an idle sweep walks. Beside them [`http`]
+//! answers scrapers and probes.
 
 mod budget;
 mod complaints;
+mod end;
+mod health;
+mod http;
 mod inbox;
 mod limits;
 mod listen;
@@ -14,6 +18,7 @@ mod pipeline;
 mod ready;
 mod register;
 mod run;
+mod scrape;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -16,14 +16,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::ApiKey;
-use kafka_protocol::protocol::StrBytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::Shared;
 use super::budget::Charge;
-use super::complaints::Volume;
+use super::end::{About, Cause, End, panic_text};
 use super::inbox::{Broken, Inbox};
 use super::outbox::Outbox;
 use super::register::{Live, State};
@@ -71,6 +69,8 @@ pub(super) struct Pipeline<S> {
 struct Held {
     request: Request,
     charge: Charge,
+    /// When it was there as a whole.
+    since: Instant,
 }
 
 struct Running {
@@ -88,30 +88,6 @@ struct Pending {
 enum Settled {
     Now(Reply),
     Later(BoxFuture<'static, Reply>),
-}
-
-/// What a log line says of a request.
-#[derive(Clone, Debug)]
-struct About {
-    api: ApiKey,
-    version: i16,
-    client_id: Option<StrBytes>,
-    size: usize,
-}
-
-/// How a connection came to its end.
-#[derive(Debug)]
-pub(super) enum End {
-    /// The client closed it between two requests.
-    Client,
-    /// The server stops.
-    Stopped,
-    /// The client broke the protocol, or a handler asked for the end: why.
-    Refused(String),
-    /// A handler panicked.
-    Panicked(String),
-    /// The socket failed.
-    Lost(io::Error),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
@@ -230,10 +206,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             self.pending_size -= done.about.size;
             drop(done.charge);
             match done.reply {
-                Settled::Now(Reply::Frame(frame)) => self.outbox.push(frame),
-                Settled::Now(Reply::Nothing) | Settled::Later(_) => {}
+                Settled::Now(Reply::Frame(frame)) => {
+                    let queued = self.outbox.bytes_queued();
+                    self.outbox.push(frame);
+                    done.about
+                        .count_answered(self.outbox.bytes_queued() - queued);
+                }
+                Settled::Now(Reply::Nothing) => done.about.count_answered(0),
+                Settled::Later(_) => {}
                 Settled::Now(Reply::Close(reason)) => {
-                    self.cut_short(End::Refused(format!("{}: {reason}", done.about)));
+                    self.cut_short(End::Refused(Cause::of(done.about, reason)));
                     break;
                 }
             }
@@ -252,11 +234,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
 
     fn panicked(&mut self, panic: &(dyn Any + Send)) {
         let about = match (&self.running, self.pending.front()) {
-            (Some(running), _) => running.about.to_string(),
-            (None, Some(pending)) => pending.about.to_string(),
-            (None, None) => String::new(),
+            (Some(running), _) => Some(running.about.clone()),
+            (None, pending) => pending.map(|pending| pending.about.clone()),
         };
-        self.cut_short(End::Panicked(format!("{about}: {}", panic_text(panic))));
+        self.panicked_at(about, panic);
+    }
+
+    fn panicked_at(&mut self, about: Option<About>, panic: &(dyn Any + Send)) {
+        let text = panic_text(panic);
+        let cause = match about {
+            Some(about) => Cause::of(about, text),
+            None => Cause::unknown(text),
+        };
+        self.cut_short(End::Panicked(cause));
     }
 
     /// Starts the request that was read if it is its turn.
@@ -278,7 +268,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
         if held.charge.poll_cover(cx, size, size).is_pending() {
             return false;
         }
-        let Some(Held { request, charge }) = self.held.take() else {
+        let Some(Held {
+            request,
+            charge,
+            since,
+        }) = self.held.take()
+        else {
             return false;
         };
         let Request { api, call, .. } = request;
@@ -287,7 +282,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             version: call.version,
             client_id: call.client_id.clone(),
             size: call.body.len(),
+            since,
         };
+        about.count_begun();
+        self.live.name_client(about.client_id.as_deref());
         match catch_unwind(AssertUnwindSafe(|| (api.handle)(call))) {
             Ok(future) => {
                 self.running = Some(Running {
@@ -296,10 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                     charge,
                 });
             }
-            Err(panic) => {
-                let text = panic_text(panic.as_ref());
-                self.cut_short(End::Panicked(format!("{about}: {text}")));
-            }
+            Err(panic) => self.panicked_at(Some(about), panic.as_ref()),
         }
         true
     }
@@ -324,7 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             }
             Poll::Ready(Err(Broken::Lost(error))) => return Err(error),
             Poll::Ready(Err(broken @ Broken::Length { .. })) => {
-                self.ending = Some(End::Refused(broken.to_string()));
+                self.ending = Some(End::Refused(Cause::unknown(broken.to_string())));
                 return Ok(true);
             }
         };
@@ -338,9 +333,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                 self.held = Some(Held {
                     request,
                     charge: frame.charge,
+                    since: Instant::now(),
                 });
             }
-            Err(refusal) => self.ending = Some(End::Refused(refusal.to_string())),
+            Err(refusal) => self.ending = Some(End::Refused(refusal.into())),
         }
         Ok(true)
     }
@@ -377,54 +373,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
         if done { self.ending.take() } else { None }
     }
 
-    /// One line for whoever looks for the connection later.
+    /// Counts the end, and writes one line for whoever looks for the connection later.
     pub(super) fn log_end(&self, end: &End) {
-        let connection = &self.live.connection;
-        let (id, peer, listener) = (connection.id, connection.peer, &*connection.listener);
-        match end {
-            End::Client => {
-                tracing::debug!(connection = id, %peer, "the client closed the connection")
-            }
-            End::Stopped => {
-                tracing::debug!(connection = id, %peer, "closed the connection: stopping")
-            }
-            End::Lost(error) => {
-                tracing::debug!(connection = id, %peer, %error, "lost the connection")
-            }
-            End::Refused(reason) => {
-                match self.shared.complaints.volume(peer.ip(), Instant::now()) {
-                    Volume::Warn => {
-                        tracing::warn!(connection = id, %peer, listener, "closed the connection: {reason}");
-                    }
-                    Volume::Debug => {
-                        tracing::debug!(connection = id, %peer, listener, "closed the connection: {reason}");
-                    }
-                }
-            }
-            End::Panicked(reason) => tracing::error!(
-                connection = id, %peer, listener,
-                "closed the connection: a defect in a handler: {reason}"
-            ),
-        }
+        end.reason().count();
+        end.log(&self.live, &self.shared.complaints);
     }
-}
-
-impl std::fmt::Display for About {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} v{}", self.api, self.version)?;
-        match &self.client_id {
-            Some(client_id) => write!(f, " of client `{client_id}`"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 #[cfg(test)]

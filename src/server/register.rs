@@ -12,9 +12,13 @@ use tokio::task::AbortHandle;
 use super::{Limits, Shared, stopped};
 use crate::api::Connection;
 use crate::config::Config;
+use crate::metrics::table::CloseReason;
 
 /// How long a connection may hold request memory without moving a byte while others wait for memory.
 const STALL_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of a client id that are kept with its connection.
+const CLIENT_ID_KEPT_MAX: usize = 256;
 
 /// The sweep's period lies between these; it walks all connections, which takes some 100 µs for 10,000.
 const SWEEP_MIN: Duration = Duration::from_millis(20);
@@ -78,6 +82,7 @@ pub(super) struct Live {
     busy: AtomicBool,
     holds_memory: AtomicBool,
     task: OnceLock<AbortHandle>,
+    client_id: OnceLock<Box<str>>,
 }
 
 /// What a connection is at.
@@ -121,6 +126,21 @@ impl Live {
         self.busy.store(state.busy, Ordering::Relaxed);
         self.holds_memory
             .store(state.holds_memory, Ordering::Relaxed);
+    }
+
+    /// How the client calls itself in its first request that says so.
+    pub(super) fn name_client(&self, client_id: Option<&str>) {
+        if let Some(client_id) = client_id {
+            self.client_id.get_or_init(|| {
+                let end = client_id.floor_char_boundary(CLIENT_ID_KEPT_MAX);
+                client_id[..end].into()
+            });
+        }
+    }
+
+    /// The client's name for the log, if it has one.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        self.client_id.get().map(|client_id| &**client_id)
     }
 
     /// The task to abort when the connection must go.
@@ -232,6 +252,7 @@ impl Register {
             busy: AtomicBool::new(false),
             holds_memory: AtomicBool::new(false),
             task: OnceLock::new(),
+            client_id: OnceLock::new(),
             connection,
         });
         let mut open = self.open();
@@ -248,7 +269,10 @@ impl Register {
     /// Cuts every connection off.
     pub(super) fn abort_all(&self) {
         let live: Vec<Arc<Live>> = self.open().by_id.values().cloned().collect();
-        live.iter().for_each(|live| live.abort());
+        for live in live {
+            CloseReason::Stopping.count();
+            live.abort();
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -268,12 +292,19 @@ impl Register {
             match state.verdict(still, idle_max, memory_wanted) {
                 Verdict::Stay => continue,
                 Verdict::Idle => {
-                    tracing::debug!(connection = id, %peer, still_ms, "closed the connection: idle");
+                    CloseReason::Idle.count();
+                    tracing::debug!(
+                        connection = id, %peer, client_id = live.client_id(), still_ms,
+                        "closed the connection: idle"
+                    );
                 }
-                Verdict::InTheWay => tracing::warn!(
-                    connection = id, %peer, still_ms,
-                    "closed the connection: it held request memory that others wait for"
-                ),
+                Verdict::InTheWay => {
+                    CloseReason::Memory.count();
+                    tracing::warn!(
+                        connection = id, %peer, client_id = live.client_id(), still_ms,
+                        "closed the connection: it held request memory that others wait for"
+                    );
+                }
             }
             live.abort();
         }

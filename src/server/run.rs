@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
+use super::health::Health;
 use super::ready::{ReadyFile, ready_line};
-use super::{Listen, ListenError, ServerHandle};
+use super::{Limits, Listen, ListenError, ServerHandle, http, listen};
 use crate::base::SystemClock;
 use crate::broker::Broker;
 use crate::broker::catalog::CatalogError;
@@ -78,16 +80,48 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let ready_file = ReadyFile::new(config.get(keys::OTTLA_READY_FILE).map(PathBuf::from));
     let listeners = config.listeners()?.broker;
     ready_file.remove()?;
+    let health = Health::starting();
+    let (_watched, stop_watching) = watch::channel(false);
+    watch_over(&config, &health, stop_watching).await?;
     let Some(store) = open_store(&config, &mut signals).await? else {
         return Ok(());
     };
     let started = start(Arc::clone(&config), Arc::clone(&store), listeners).await;
     let ended = match started {
-        Ok(server) => until_stopped(server, &config, &ready_file, &mut signals).await,
+        Ok(server) => {
+            health.ready(&server.shared);
+            until_stopped(server, &config, &ready_file, &health, &mut signals).await
+        }
         Err(error) => Err(error),
     };
     store.close().await?;
     ended
+}
+
+/// Listens for scrapers and probes where that is asked for: before the store is open, so that a long start is seen.
+async fn watch_over(
+    config: &Config,
+    health: &Arc<Health>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    let Some((host, port)) = config.metrics_listener()? else {
+        return Ok(());
+    };
+    let listen = Listen {
+        name: "METRICS".into(),
+        host,
+        port,
+        advertised: None,
+    };
+    for bound in listen::bind_all(vec![listen], &Limits::from(config)).await? {
+        tracing::info!("metrics are on http://{}/metrics", bound.address());
+        tokio::spawn(http::serve(
+            bound.into_socket(),
+            Arc::clone(health),
+            stop.clone(),
+        ));
+    }
+    Ok(())
 }
 
 /// Opens the store, or returns `None` when a signal came first: after a crash there may be much to read.
@@ -160,6 +194,7 @@ async fn until_stopped(
     server: ServerHandle,
     config: &Config,
     ready_file: &ReadyFile,
+    health: &Health,
     signals: &mut Signals,
 ) -> Result<(), RunError> {
     warn_beyond_loopback(&server);
@@ -170,6 +205,7 @@ async fn until_stopped(
         let signal = signals.next().await;
         tracing::info!(signal, connections = server.connections(), "stopping");
     }
+    health.stopping();
     server.stop().await;
     ready_file.remove()?;
     written

@@ -14,6 +14,7 @@ use super::{
     Row, Store, StoreError, Write,
 };
 use crate::base::BoxFuture;
+use crate::metrics::Reading;
 
 /// What happens to a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +146,10 @@ impl Store for FaultStore {
 
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
         self.inner.room()
+    }
+
+    fn gauges(&self) -> Vec<Reading> {
+        self.inner.gauges()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -14,6 +14,7 @@ use super::{
     Room, Row, Space, Store, StoreError, Version, Write,
 };
 use crate::base::{BoxFuture, encode_id};
+use crate::metrics::Reading;
 
 /// A blob is closed once it holds this many bytes.
 pub const BLOB_SIZE: u64 = 16 * 1024 * 1024;
@@ -159,6 +160,10 @@ impl Store for MemoryStore {
 
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>> {
         Box::pin(ready(Ok(None)))
+    }
+
+    fn gauges(&self) -> Vec<Reading> {
+        Vec::new()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

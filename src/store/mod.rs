@@ -17,6 +17,7 @@ pub mod memory;
 use bytes::Bytes;
 
 use crate::base::BoxFuture;
+use crate::metrics::Reading;
 
 pub use error::StoreError;
 pub use key::{Key, KeyRange, Space};
@@ -208,6 +209,9 @@ pub trait Store: MetaStore + BlobStore {
 
     /// How much room there is; `None` where nothing but memory bounds it.
     fn room(&self) -> BoxFuture<'_, Result<Option<Room>, StoreError>>;
+
+    /// What the engine tells of itself on the metrics page, by the gauges of the table.
+    fn gauges(&self) -> Vec<Reading>;
 
     /// Makes everything acknowledged durable and refuses what comes after. Idempotent.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -3,5 +3,6 @@
 mod clients;
 mod hostile;
 mod live;
+mod metrics;
 mod process;
 mod support;

@@ -13,26 +13,28 @@ const EDGES: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("protocol", &["base"]),
     ("config", &["base"]),
-    ("store", &["base", "protocol", "config"]),
+    ("metrics", &[]),
+    ("store", &["base", "protocol", "config", "metrics"]),
     ("log", &["base", "protocol", "config", "store"]),
     ("cluster", &["base", "protocol", "config", "store"]),
     ("group", &["base", "protocol", "config", "store"]),
     (
         "broker",
         &[
-            "base", "protocol", "config", "store", "log", "cluster", "group",
+            "base", "protocol", "config", "metrics", "store", "log", "cluster", "group",
         ],
     ),
     (
         "api",
         &[
-            "base", "protocol", "config", "store", "log", "cluster", "group", "broker",
+            "base", "protocol", "config", "metrics", "store", "log", "cluster", "group", "broker",
         ],
     ),
     (
         "server",
         &[
-            "base", "protocol", "config", "store", "log", "cluster", "group", "broker", "api",
+            "base", "protocol", "config", "metrics", "store", "log", "cluster", "group", "broker",
+            "api",
         ],
     ),
     // The tools read a folder that no broker uses: they need what knows the bytes, and nothing that runs.

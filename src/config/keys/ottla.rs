@@ -20,6 +20,8 @@ declare! { OTTLA_KEYS: Broker;
         "What goes to the log: a level, or module=level, comma separated.";
     OTTLA_LOG_FORMAT: string "ottla.log.format" = "text", OneOf(&["text", "json"]), ReadOnly, Honoured,
         "The form of log lines.";
+    OTTLA_METRICS_LISTENER: opt_string "ottla.metrics.listener", Any, ReadOnly, Honoured,
+        "Address (host:port) of /metrics for Prometheus, and of /ready and /live for probes; none when not set.";
     OTTLA_READY_FILE: opt_string "ottla.ready.file", Any, ReadOnly, Honoured,
         "A file that is written, with the addresses in it, once requests are answered.";
     OTTLA_READY_LINE: opt_string "ottla.ready.line", Any, ReadOnly, Honoured,

@@ -1,6 +1,6 @@
 //! The checkpoint: moves the frozen layer of the overlay to sled, and says in the mark what sled holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::frame::Point;
 use super::locks::lock;
@@ -8,6 +8,7 @@ use super::marks::{self, CheckpointMark, Dirty};
 use super::overlay::{Entry, Frozen};
 use super::rows::{BATCH_ROWS, Instance, RowsFailure};
 use super::shared::Shared;
+use crate::metrics::table;
 
 /// What sled is known to hold.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,7 @@ impl Shared {
     pub(super) fn checkpoint(&self, frozen: &Frozen) -> Result<(), Unfinished> {
         let (frame, rows) = (frozen.point.frame, frozen.layer.rows.len());
         tracing::debug!(frame, rows, "checkpoint begins");
+        let begun = Instant::now();
         let mut held = self.held();
         let mut fresh = None;
         if self.rows.is_empty() {
@@ -94,6 +96,7 @@ impl Shared {
             None => self.settle_rows(held)?,
         }
         self.overlay.drop_frozen();
+        table::CHECKPOINT_DURATION.observe_since(begun);
         tracing::debug!(frame, rows, "checkpoint done");
         Ok(())
     }

@@ -19,6 +19,7 @@ use super::options::Durability;
 use super::segment::Segment;
 use super::segments::{Purpose, SegmentRow};
 use super::shared::{Job, Shared, replay_cost};
+use crate::metrics::table;
 use crate::store::StoreError;
 
 /// A frame buffer larger than this goes back when the journal rests, in bytes.
@@ -378,6 +379,7 @@ impl Writer {
         let bytes = self.buffer.bytes(laid_out.length);
         let written = self.active.file.write(bytes, self.point.position);
         written.map_err(|error| self.failure("write", &error))?;
+        table::JOURNAL_FRAME_BYTES.observe(to_u64(laid_out.length));
         Ok(laid_out)
     }
 

@@ -13,6 +13,7 @@ pub mod disk;
 mod folder;
 mod frame;
 mod frames;
+mod gauges;
 mod journal;
 mod keeper;
 mod locks;
@@ -51,6 +52,7 @@ use self::keeper::Keeper;
 use self::locks::lock;
 use self::shared::{Job, Shared};
 use crate::base::BoxFuture;
+use crate::metrics::Reading;
 use crate::store::{
     BlobInfo, BlobName, BlobStore, Commit, Key, KeyRange, Limit, MetaStore, Order, Outcome, Room,
     Row, Store, StoreError,
@@ -251,6 +253,10 @@ impl Store for LocalStore {
             let DiskSpace { total, available } = space.await?;
             Ok(Some(Room { total, available }))
         })
+    }
+
+    fn gauges(&self) -> Vec<Reading> {
+        self.shared.gauges()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -223,6 +223,12 @@ impl Overlay {
         layers.active.bytes + layers.frozen.as_ref().map_or(0, |layer| layer.bytes)
     }
 
+    /// Rows of both layers.
+    pub(super) fn rows(&self) -> usize {
+        let layers = read(&self.0);
+        layers.active.rows.len() + layers.frozen.as_ref().map_or(0, |layer| layer.rows.len())
+    }
+
     /// Bytes of the active layer.
     pub(super) fn active_bytes(&self) -> usize {
         read(&self.0).active.bytes

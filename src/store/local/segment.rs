@@ -4,11 +4,13 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 
 use super::aligned::{AlignedBuffer, round_up};
 use super::codec::{Fields, Seal, crc, to_u64};
 use super::disk::{Access, Create, Disk, DiskFile, OpenHow};
 use super::locks::{read, write};
+use crate::metrics::table;
 
 /// Bytes of a segment header's fields; it takes up one block of the segment's alignment.
 pub(super) const SEGMENT_HEADER_SIZE: usize = 72;
@@ -223,7 +225,10 @@ impl JournalFile {
 
     /// Writes `bytes`: aligned memory, position and length.
     pub(super) fn write(&self, bytes: &[u8], position: u64) -> io::Result<()> {
-        self.attempt(|file| file.write_all_at(bytes, position))
+        let begun = Instant::now();
+        let written = self.attempt(|file| file.write_all_at(bytes, position));
+        table::JOURNAL_WRITE_DURATION.observe_since(begun);
+        written
     }
 
     /// Fills `buffer`: aligned memory, position and length.
@@ -244,7 +249,10 @@ impl JournalFile {
     }
 
     pub(super) fn sync_data(&self) -> io::Result<()> {
-        self.file().0.sync_data()
+        let begun = Instant::now();
+        let synced = self.file().0.sync_data();
+        table::JOURNAL_SYNC_DURATION.observe_since(begun);
+        synced
     }
 
     pub(super) fn sync_all(&self) -> io::Result<()> {

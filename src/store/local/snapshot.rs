@@ -18,6 +18,7 @@ use super::replay::walk;
 use super::rows::BATCH_ROWS;
 use super::shared::Shared;
 use super::sorted::{SortedError, SortedReader, SortedWriter};
+use crate::metrics::table;
 
 const NAME: (&str, &str) = ("snapshot-", ".rows");
 
@@ -178,6 +179,7 @@ impl Shared {
             progress.step("row cache is being made anew from the snapshot");
         }
         self.publish_rows(fresh, Held { instance, point })?;
+        table::ROW_STORE_REBUILDS.add(1);
         let (rows, frame) = (progress.rows, point.frame);
         tracing::info!(rows, frame, "row cache made anew from the snapshot");
         Ok(())
@@ -187,6 +189,7 @@ impl Shared {
     pub(super) fn take_snapshot(&self, until: Point) -> Result<(), Unfinished> {
         let frame = until.frame;
         tracing::debug!(frame, "snapshot begins");
+        let begun = Instant::now();
         let old = lock(&self.snapshot).clone();
         let from = self.snapshot_point();
         let mut sorter = Sorter {
@@ -227,6 +230,7 @@ impl Shared {
         let size = writer.finish()?;
         self.disk.rename(&aside, &name)?;
         self.disk.sync_folder()?;
+        table::SNAPSHOT_DURATION.observe_since(begun);
         tracing::debug!(frame, rows = progress.rows, size, "snapshot done");
         let point = until;
         let new = Snapshot { name, point, size };
