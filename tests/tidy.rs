@@ -18,6 +18,7 @@ const ROOTS: &[&str] = &[
     "src",
     "tests",
     "benches",
+    "fuzz",
     "compat",
     "container",
     "scripts",
@@ -36,7 +37,8 @@ const ROOTS: &[&str] = &[
 fn collect(path: &Path, root: &Path, into: &mut Vec<Source>) {
     if path.is_dir() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name == "target" || name == "node_modules" {
+        // What was built, what was fetched, and what a fuzzer wrote.
+        if ["target", "node_modules", "corpus", "artifacts"].contains(&&*name) {
             return;
         }
         let mut entries: Vec<PathBuf> = fs::read_dir(path)
