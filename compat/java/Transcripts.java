@@ -143,8 +143,9 @@ public class Transcripts {
             if (mayLeaveOut) lines.removeIf(line -> line.endsWith("UNSUPPORTED"));
             // This one prints from a map whose order is another one in each JVM.
             if (lines.contains("Records delete operation completed:")) lines.sort(null);
-            // A broker of Kafka's hears of its new settings from its controller a moment after the tool has its answer.
-            if (command.matches("kafka-configs --alter .*broker.*")) Thread.sleep(400);
+            // A broker of Kafka's hears of changes from its controller, a moment after the tool has its answer.
+            boolean changes = command.matches("kafka-(topics|configs) --(create|delete|alter) .*");
+            if (changes && broker.equals("kafka")) Thread.sleep(400);
             found.put(broker, lines);
         }
 
