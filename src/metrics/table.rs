@@ -136,9 +136,9 @@ declare! { @items []
         "Connections whose request waits for request memory.";
 
     read gauge MEMORY_BUDGET "ottla_memory_budget_bytes" [budget]
-        "What each part of the broker may use at most (ottla --print-budgets).";
+        "What requests in memory and the block cache may take at most.";
     read gauge MEMORY_USED "ottla_memory_used_bytes" [budget]
-        "What it uses, where that is counted.";
+        "What they take.";
 
     read gauge TOPICS "ottla_topics" []
         "Topics.";
