@@ -39,6 +39,8 @@ struct Client {
     instance: Option<Arc<str>>,
     generation: i32,
     rebalance_ms: i32,
+    /// It sends heartbeats and does not sync.
+    lazy: bool,
     /// It does nothing until then.
     stalled_until_ms: i64,
     waits_since_ms: i64,
@@ -98,6 +100,7 @@ impl World {
             instance: rng.one_in(3).then(|| Arc::from(format!("i{number}"))),
             generation: -1,
             rebalance_ms: 5_000 + i32::try_from(rng.below(15_001)).unwrap(),
+            lazy: false,
             stalled_until_ms: 0,
             waits_since_ms: 0,
         });
@@ -123,6 +126,10 @@ impl World {
             1..=3 => self.stall(),
             4..=5 => self.crash(),
             6..=7 => self.leave(),
+            8 => {
+                let client = self.any();
+                self.clients[client].lazy ^= true;
+            }
             _ => {
                 let client = usize::try_from(self.rng.below(self.clients.len() as u64)).unwrap();
                 self.act(client);
@@ -136,6 +143,7 @@ impl World {
     fn settle(&mut self) {
         for client in &mut self.clients {
             client.stalled_until_ms = 0;
+            client.lazy = false;
         }
         let until_ms = self.now_ms + 4 * i64::from(REBALANCE_MS_MAX + SESSION_MS);
         while self.now_ms < until_ms {
@@ -253,11 +261,11 @@ impl World {
         match self.clients[client].phase.clone() {
             Phase::Joins(_) | Phase::Syncs(_) => {}
             Phase::Out => self.join(client),
-            Phase::Joined { members } => self.sync(client, &members),
+            Phase::Joined { members } if !self.clients[client].lazy => self.sync(client, &members),
             Phase::Owns(partitions) if self.rng.one_in(2) && !partitions.is_empty() => {
                 self.commit(client, &partitions);
             }
-            Phase::Owns(_) => {
+            Phase::Joined { .. } | Phase::Owns(_) => {
                 let who = self.who(client);
                 self.ask(Some(client), &Command::Heartbeat(who));
             }

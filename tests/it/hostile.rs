@@ -2,8 +2,12 @@
 
 use bytes::BufMut;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, FetchRequest, MetadataRequest};
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsRequest, DescribeGroupsRequest, FetchRequest, GroupId, JoinGroupRequest,
+    MetadataRequest,
+};
 use kafka_protocol::protocol::StrBytes;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -397,4 +401,36 @@ async fn a_long_poll_ends_when_its_client_goes_away() {
     broker.until_connections(1).await;
     drop(client);
     broker.until_connections(0).await;
+}
+
+/// Kafka can't notice it: it does not read while a join is parked.
+#[tokio::test]
+async fn a_parked_join_ends_with_its_connection_and_the_member_stays() {
+    let broker = TestBroker::with(&[("group.initial.rebalance.delay.ms", "3600000")]).await;
+    let group = GroupId(StrBytes::from_static_str("g"));
+    let protocol = JoinGroupRequestProtocol::default().with_name(StrBytes::from_static_str("p"));
+    let mut join = JoinGroupRequest::default()
+        .with_group_id(group.clone())
+        .with_session_timeout_ms(10_000)
+        .with_rebalance_timeout_ms(10_000)
+        .with_protocol_type(StrBytes::from_static_str("consumer"))
+        .with_protocols(vec![protocol]);
+    let mut member = Client::connect(broker.address()).await;
+    join.member_id = member.ask(5, &join).await.member_id;
+    member.send(5, &join).await;
+
+    let mut observer = Client::connect(broker.address()).await;
+    let describe = DescribeGroupsRequest::default().with_groups(vec![group]);
+    while observer.ask(5, &describe).await.groups[0]
+        .members
+        .is_empty()
+    {
+        tokio::task::yield_now().await;
+    }
+    drop(member);
+    broker.until_connections(1).await;
+    let described = observer.ask(5, &describe).await;
+    assert_eq!(&*described.groups[0].group_state, "PreparingRebalance");
+    assert_eq!(described.groups[0].members[0].member_id, join.member_id);
+    broker.stop().await;
 }
