@@ -294,6 +294,8 @@ fn describe(address: &str) -> String {
     let topics: BTreeMap<String, String> = answer
         .topics
         .iter()
+        // The clients that read here commit where they are: `__consumer_offsets` is of their making.
+        .filter(|topic| !topic.is_internal)
         .map(|topic| {
             let name = topic.name.as_ref().unwrap().to_string();
             let partitions = topic.partitions.len();
