@@ -212,13 +212,10 @@ impl Request {
         })
     }
 
-    /// Bytes that it takes in memory while it is handled: its frame, and what its elements become when they are decoded
-    /// and answered.
-    pub fn memory_size(&self) -> usize {
+    /// Bytes of memory that its elements take once they are decoded and answered.
+    pub fn decoded_size(&self) -> usize {
         let elements = usize::try_from(self.elements).unwrap_or(usize::MAX);
-        elements
-            .saturating_mul(ELEMENT_SIZE)
-            .saturating_add(self.call.body.len())
+        elements.saturating_mul(ELEMENT_SIZE)
     }
 }
 

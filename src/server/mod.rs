@@ -49,9 +49,20 @@ struct Shared {
     apis: &'static [Api],
     broker: Arc<Broker>,
     limits: Limits,
+    /// For frames.
     budget: Arc<Budget>,
+    /// For what their elements become, as much again. A budget of its own: a request that waits here, or is handled
+    /// for long, must not keep the frames of others waiting.
+    decoded: Arc<Budget>,
     register: Arc<Register>,
     complaints: Complaints,
+}
+
+impl Shared {
+    /// Whether connections wait for memory for requests.
+    fn memory_wanted(&self) -> bool {
+        self.budget.waiting() + self.decoded.waiting() > 0
+    }
 }
 
 /// A running server. Dropping it stops it without waiting.
@@ -75,6 +86,7 @@ pub async fn start(
         apis: APIS,
         broker,
         budget: Budget::new(limits.request_memory_size),
+        decoded: Budget::new(limits.request_memory_size),
         register: Register::new(&limits),
         complaints: Complaints::default(),
         limits,

@@ -33,6 +33,10 @@ use crate::base::BoxFuture;
 const PENDING_MAX: usize = 512;
 const PENDING_SIZE_MAX: usize = 32 * 1024 * 1024;
 
+/// Bytes that the elements of a request may become uncharged, so that a request like any other never waits behind large
+/// ones: 128 elements.
+const DECODED_FREE: usize = 32 * 1024;
+
 /// While a client has more than this to take, its next request is not started: a connection holds at most this and
 /// one answer.
 const QUEUED_SIZE_MAX: usize = 256 * 1024;
@@ -66,9 +70,12 @@ pub(super) struct Pipeline<S> {
     bytes_moved: u64,
 }
 
+/// What a request is charged: its frame, and what its elements become.
+type Charges = [Charge; 2];
+
 struct Held {
     request: Request,
-    charge: Charge,
+    charges: Charges,
     /// When it was there as a whole.
     since: Instant,
 }
@@ -76,13 +83,13 @@ struct Held {
 struct Running {
     future: BoxFuture<'static, Answer>,
     about: About,
-    charge: Charge,
+    charges: Charges,
 }
 
 struct Pending {
     reply: Settled,
     about: About,
-    charge: Charge,
+    charges: Charges,
 }
 
 enum Settled {
@@ -174,12 +181,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                 return true;
             }
         };
-        if let Some(Running { about, charge, .. }) = self.running.take() {
+        if let Some(Running { about, charges, .. }) = self.running.take() {
             self.pending_size += about.size;
             self.pending.push_back(Pending {
                 reply,
                 about,
-                charge,
+                charges,
             });
         }
         true
@@ -204,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                 break;
             };
             self.pending_size -= done.about.size;
-            drop(done.charge);
+            drop(done.charges);
             match done.reply {
                 Settled::Now(Reply::Frame(frame)) => {
                     let queued = self.outbox.bytes_queued();
@@ -264,13 +271,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             return false;
         }
         // The handler decodes: from here on the request takes more memory than its frame.
-        let size = held.request.memory_size();
-        if held.charge.poll_cover(cx, size, size).is_pending() {
+        let size = held.request.decoded_size();
+        let [_, decoded] = &mut held.charges;
+        if size > DECODED_FREE && decoded.poll_cover(cx, size, size).is_pending() {
             return false;
         }
         let Some(Held {
             request,
-            charge,
+            charges,
             since,
         }) = self.held.take()
         else {
@@ -291,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
                 self.running = Some(Running {
                     future,
                     about,
-                    charge,
+                    charges,
                 });
             }
             Err(panic) => self.panicked_at(Some(about), panic.as_ref()),
@@ -332,7 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
             Ok(request) => {
                 self.held = Some(Held {
                     request,
-                    charge: frame.charge,
+                    charges: [frame.charge, Charge::new(&self.shared.decoded)],
                     since: Instant::now(),
                 });
             }

@@ -167,10 +167,17 @@ impl Client {
             apis: TEST_APIS,
             broker: broker.expect("starts"),
             budget: Budget::new(limits.request_memory_size),
+            decoded: Budget::new(limits.request_memory_size),
             register: Register::new(&limits),
             complaints: Complaints::default(),
             limits,
         });
+        Self::sharing(&shared)
+    }
+
+    /// Another client of the same server.
+    fn sharing(shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
         let connection = Arc::new(Connection {
             id: shared.register.next_id(),
             peer: "127.0.0.1:50000".parse().expect("an address"),
@@ -407,7 +414,7 @@ async fn what_may_wait_for_the_disk_is_bounded() {
 async fn a_request_starts_when_there_is_memory_for_what_its_elements_become() {
     const ELEMENTS: usize = 1_000;
     let mut client = Client::connect().await;
-    let budget = Arc::clone(&client.shared.budget);
+    let budget = Arc::clone(&client.shared.decoded);
     let (mut most, mut slot) = (Charge::new(&budget), Charge::new(&budget));
     let room = 2 * ELEMENTS;
     let size = client.shared.limits.request_memory_size - room;
@@ -425,6 +432,12 @@ async fn a_request_starts_when_there_is_memory_for_what_its_elements_become() {
         "its frame fits, what it becomes does not"
     );
     assert_eq!(budget.waiting(), 1);
+    let mut other = Client::sharing(&client.shared);
+    let (small_number, small) = self::gate();
+    other
+        .send(ApiKey::ListOffsets, ANSWER, small_number, 10)
+        .await;
+    small.started().await;
     drop(most);
     gate.started().await;
     gate.open();

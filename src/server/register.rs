@@ -348,7 +348,7 @@ pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
         }
         shared
             .register
-            .close_still(idle_max, shared.budget.waiting() > 0);
+            .close_still(idle_max, shared.memory_wanted());
         for (ip, lines) in shared.complaints.end_periods(Instant::now()) {
             tracing::warn!(%ip, lines, "left out lines about this address; the log has them at level debug");
         }

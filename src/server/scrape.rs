@@ -87,16 +87,19 @@ fn connections(page: &mut Page, shared: &Shared) {
         CloseReason::ALL.get(index).map(|reason| reason.name())
     });
     page.counter(&table::CONNECTIONS_TURNED_AWAY);
-    page.single(&table::CONNECTIONS_WAITING, shared.budget.waiting());
+    let waiting = shared.budget.waiting() + shared.decoded.waiting();
+    page.single(&table::CONNECTIONS_WAITING, waiting);
 }
 
 fn memory(page: &mut Page, shared: &Shared) {
     let (budget, reader) = (&shared.budget, &shared.broker.reader);
     let mut family = page.family(&table::MEMORY_BUDGET);
     family.sample(&["requests"], budget.size());
+    family.sample(&["requests_decoded"], shared.decoded.size());
     family.sample(&["block_cache"], reader.cache_bytes_max());
     let mut family = page.family(&table::MEMORY_USED);
     family.sample(&["requests"], budget.used());
+    family.sample(&["requests_decoded"], shared.decoded.used());
     family.sample(&["block_cache"], reader.cache_bytes());
 }
 

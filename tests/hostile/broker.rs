@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const ADDRESS_SPACE_KIB: u64 = 2 * 1024 * 1024;
 
 /// Memory of the broker's cgroup, bytes: what it may use at the worst moment, page cache and sockets among it.
-const CGROUP_BYTES: u64 = 384 * 1024 * 1024;
+const CGROUP_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Longer than any start or stop takes.
 const PATIENCE: Duration = Duration::from_secs(20);

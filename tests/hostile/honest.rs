@@ -46,12 +46,9 @@ impl Honest {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// An error if it has given up.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        match self.worker.is_finished() {
-            true => Err("the honest client was hurt".to_owned()),
-            false => Ok(()),
-        }
+    /// Whether it has given up.
+    pub(crate) fn is_hurt(&self) -> bool {
+        self.worker.is_finished()
     }
 
     /// Ends it: how many records it wrote.

@@ -88,7 +88,13 @@ fn run(effort: Effort, seed: u64, folder: &Path) -> Result<(), String> {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let held = attacked.map_err(|problem| format!("{problem}\n{}", tail()))?;
+    let held = match attacked {
+        Ok(held) => held,
+        Err(problem) => {
+            let hurt = honest.finish().err().unwrap_or_default();
+            return Err(format!("{problem}\n{hurt}\n{}", tail()));
+        }
+    };
     // A few stay: a broker must stop whoever is connected.
     let held: Vec<_> = held.into_iter().step_by(50).collect();
     settled(&broker, begin)?;
@@ -173,9 +179,9 @@ fn watched<T>(
         .check()
         .map_err(|problem| format!("{name}: {problem}"))?;
     let result = result.map_err(|problem| format!("{name}: {problem}"))?;
-    honest
-        .check()
-        .map_err(|problem| format!("{name}: {problem}"))?;
+    if honest.is_hurt() {
+        return Err(format!("{name}: it hurt the honest client"));
+    }
     let (now, peak) = broker.memory();
     say(&format!(
         "{name}: {} ms, {} honest records, memory {} MiB, at most {} MiB",
