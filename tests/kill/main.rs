@@ -127,14 +127,18 @@ fn load_and_kill(
 ) -> (Vec<Moment>, Result<(), String>) {
     let address = broker.address;
     let problems = Mutex::new(Vec::new());
+    // Connected before the time to the kill begins: a busy machine may not let a new thread run before it.
+    let connected: Result<Vec<Client>, _> =
+        groups.iter().map(|_| Client::connect(address)).collect();
+    let connected = match connected {
+        Ok(connected) => connected,
+        Err(error) => return (broker.kill(), Err(error.to_string())),
+    };
     let killed = std::thread::scope(|scope| {
-        for group in groups {
+        for (group, mut client) in groups.iter_mut().zip(connected) {
             let (mut rng, problems) = (Rng::seeded(rng.next_u64()), &problems);
             scope.spawn(move || {
-                let loaded = Client::connect(address)
-                    .map_err(|error| error.to_string())
-                    .and_then(|mut client| load(&mut client, group, &mut rng));
-                if let Err(problem) = loaded {
+                if let Err(problem) = load(&mut client, group, &mut rng) {
                     problems.lock().expect("no loader panics").push(problem);
                 }
             });
