@@ -7,6 +7,9 @@ use std::process;
 use ottla::config::{self, Arguments, Command};
 use ottla::{server, tools};
 
+/// The exit code where something failed that no setting is to blame for.
+const FAILED: u8 = 1;
+
 /// The exit code where a flag or setting is wrong, as clap has it.
 const BAD_SETTING: u8 = 2;
 
@@ -34,10 +37,18 @@ fn run() -> Result<(), Failure> {
         .collect();
     let arguments = Arguments::of_process();
     let command = arguments.command.clone();
+    let print_budgets = arguments.print_budgets;
     let inputs = arguments.into_inputs(environment).map_err(bad_setting)?;
     let loaded = config::load(inputs).map_err(bad_setting)?;
     server::start_log(&loaded.config).map_err(bad_setting)?;
     match command {
+        None if print_budgets => {
+            let out = &mut io::stdout().lock();
+            server::print_budgets(&loaded.config, out).map_err(|error| Failure {
+                code: FAILED,
+                text: format!("cannot print the budgets: {error}"),
+            })
+        }
         None => {
             server::log_notices(&loaded.notices);
             server::run(loaded.config).map_err(|error| Failure {

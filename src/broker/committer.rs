@@ -31,15 +31,23 @@ use trimming::{Target, TrimAnswers};
 const JOBS_MAX: usize = 1024;
 
 /// Bytes of record batches after which a commit takes no further request.
-const COMMIT_BYTES_MAX: usize = 8 << 20;
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 
 /// Times that a commit is decided anew because rows had changed under it.
 const ATTEMPTS_MAX: u32 = 3;
 
 /// Partitions and producers whose state is kept in memory; past either bound all of it is dropped and read again as it
-/// is touched. A partition takes about 300 bytes, a producer about 250.
+/// is touched.
 const PARTITIONS_KEPT_MAX: usize = 100_000;
 const PRODUCERS_KEPT_MAX: usize = 400_000;
+
+/// Bytes that one of each takes, about.
+const PARTITION_KEPT_SIZE: usize = 300;
+const PRODUCER_KEPT_SIZE: usize = 250;
+
+/// Bytes that the kept state of partitions and producers takes at most, about.
+pub const STATE_SIZE_MAX: usize =
+    PARTITIONS_KEPT_MAX * PARTITION_KEPT_SIZE + PRODUCERS_KEPT_MAX * PRODUCER_KEPT_SIZE;
 
 /// Commits between two looks at those bounds.
 const COMMITS_BETWEEN_CHECKS: u64 = 256;

@@ -138,6 +138,11 @@ struct OrderedPartitions {
     next_turn: u64,
 }
 
+/// Bytes that a session takes for each of its partitions, the maps that find it included: their nodes and tables have up
+/// to twice the room that is used. The names of topics come on top.
+pub const PARTITION_SIZE: usize =
+    2 * (size_of::<(u64, Cached)>() + size_of::<(PartitionKey, u64)>());
+
 impl FetchSessions {
     /// Room for `slots_max` sessions; with 0 every fetch is answered without one.
     pub fn new(slots_max: usize) -> Self {

@@ -104,7 +104,7 @@ impl Broker {
 }
 
 /// Bytes that the records of a compressed batch may have where the broker must look into them.
-const DECOMPRESSED_SIZE_MAX: usize = 64 << 20;
+pub const DECOMPRESSED_SIZE_MAX: usize = 64 << 20;
 
 /// What a topic's settings ask of a batch.
 pub fn append_rules(topic: &TopicConfig) -> AppendRules {

@@ -110,6 +110,10 @@ pub struct Arguments {
     /// File to write the addresses into, one in a line, once requests are answered; it goes when the broker stops
     #[arg(long, value_name = "FILE", help_heading = "Watching it")]
     ready_file: Option<String>,
+
+    /// Prints what bounds the broker's memory, with these settings, and ends
+    #[arg(long, help_heading = "Watching it")]
+    pub print_budgets: bool,
 }
 
 /// What the binary does beside serving. A command takes its flags behind its name, the general ones too.

@@ -17,7 +17,7 @@ use super::budget::{Budget, Charge};
 use crate::protocol::frame::LENGTH_SIZE;
 
 /// Bytes read at most where the length of the next frame is not known yet.
-const AHEAD_SIZE: usize = 16 * 1024;
+pub(super) const AHEAD_SIZE: usize = 16 * 1024;
 
 /// The receiving side of a connection.
 pub(super) struct Inbox {

@@ -2,9 +2,10 @@
 //!
 //! Each connection is one task around one loop ([`pipeline`]); what they share is a budget for request memory
 //! ([`budget`]) and a register of who is connected ([`register`]), which an idle sweep walks. Beside them [`http`]
-//! answers scrapers and probes.
+//! answers scrapers and probes. [`budgets`] lists what bounds the memory of the whole broker.
 
 mod budget;
+mod budgets;
 mod complaints;
 mod end;
 mod health;
@@ -32,6 +33,7 @@ use budget::Budget;
 use complaints::Complaints;
 use register::Register;
 
+pub use budgets::print_budgets;
 use limits::Limits;
 pub use listen::{Listen, ListenError};
 pub use logging::{BadFilter, log_notices, start_log};

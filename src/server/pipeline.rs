@@ -35,11 +35,11 @@ const PENDING_SIZE_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes that the elements of a request may become uncharged, so that a request like any other never waits behind large
 /// ones: 128 elements.
-const DECODED_FREE: usize = 32 * 1024;
+pub(super) const DECODED_FREE: usize = 32 * 1024;
 
 /// While a client has more than this to take, its next request is not started: a connection holds at most this and
 /// one answer.
-const QUEUED_SIZE_MAX: usize = 256 * 1024;
+pub(super) const QUEUED_SIZE_MAX: usize = 256 * 1024;
 
 /// How long a parked request goes on after its client has ended its side. A client that only half closed still gets
 /// a quick answer; a long poll for nobody is given up.

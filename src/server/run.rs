@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::budgets::log_budgets;
 use super::health::Health;
 use super::ready::{ReadyFile, ready_line};
 use super::{Limits, Listen, ListenError, ServerHandle, http, listen};
@@ -66,10 +67,15 @@ pub fn run(config: Config) -> Result<(), RunError> {
     ended
 }
 
-fn runtime() -> io::Result<Runtime> {
+/// Threads that handle requests.
+pub(super) fn workers() -> usize {
     let cores = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from);
+    cores.max(WORKERS_MIN)
+}
+
+fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(cores.max(WORKERS_MIN))
+        .worker_threads(workers())
         .thread_name("ottla")
         .enable_all()
         .build()
@@ -148,7 +154,7 @@ async fn open_store(
 }
 
 /// What the local engine is told.
-fn local_options(config: &Config) -> LocalOptions {
+pub(super) fn local_options(config: &Config) -> LocalOptions {
     let defaults = LocalOptions::default();
     let bytes = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
     let overlay_bytes = config.get(keys::OTTLA_CHECKPOINT_OVERLAY_BYTES);
@@ -202,6 +208,7 @@ async fn until_stopped(
     if written.is_ok() {
         // A broker serves on where nobody reads what it prints.
         let _ = ready_line(config, server.addresses());
+        log_budgets(config);
         let signal = signals.next().await;
         tracing::info!(signal, connections = server.connections(), "stopping");
     }

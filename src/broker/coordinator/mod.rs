@@ -27,7 +27,7 @@ use task::Task;
 const ASKS_MAX: usize = 1024;
 
 /// Bytes that the members of all groups may take in memory, as they told of themselves; beyond it nobody joins.
-const MEMBERS_SIZE_MAX: usize = 256 << 20;
+pub const MEMBERS_SIZE_MAX: usize = 256 << 20;
 
 /// How long to wait before offsets of deleted topics are tried to be removed again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -80,7 +80,7 @@ struct Idle {
 }
 
 /// Idle bytes that a pool keeps at most.
-const IDLE_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub const IDLE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Buffers below this size are not worth keeping: the allocator is as good at them.
 const POOLED_BYTES_MIN: usize = 64 * 1024;

@@ -58,6 +58,7 @@ use crate::store::{
     Row, Store, StoreError,
 };
 
+pub use self::aligned::IDLE_BYTES_MAX;
 pub use self::options::{Durability, LocalOptions, OpenError};
 pub use self::rebuild::RebuiltRows;
 
