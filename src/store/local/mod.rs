@@ -25,6 +25,7 @@ mod open;
 mod ops;
 mod options;
 mod overlay;
+mod pace;
 mod reads;
 mod rebuild;
 mod replay;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::checkpoint::{Held, Unfinished};
 use super::disk::Disk;
@@ -14,6 +14,7 @@ use super::locks::lock;
 use super::marks::UNFINISHED;
 use super::ops::{Folded, Kind, Ops};
 use super::options::OpenError;
+use super::pace::Pace;
 use super::replay::walk;
 use super::rows::BATCH_ROWS;
 use super::shared::Shared;
@@ -24,9 +25,6 @@ const NAME: (&str, &str) = ("snapshot-", ".rows");
 
 /// What an operation in memory is taken to cost beside key and value, in bytes.
 const OP_OVERHEAD: usize = 128;
-
-/// The time between two lines that tell how far a long work has come.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// The newest row snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,27 +103,6 @@ impl From<OpenError> for Unfinished {
     }
 }
 
-/// Says now and then how far it has come.
-struct Progress {
-    next: Instant,
-    rows: u64,
-}
-
-impl Progress {
-    fn new() -> Self {
-        let next = Instant::now() + PROGRESS_EVERY;
-        Self { next, rows: 0 }
-    }
-
-    fn step(&mut self, what: &str) {
-        self.rows += 1;
-        if self.rows.is_multiple_of(256) && Instant::now() >= self.next {
-            tracing::info!(rows = self.rows, "{what}");
-            self.next = Instant::now() + PROGRESS_EVERY;
-        }
-    }
-}
-
 impl Shared {
     /// The last frame whose rows the newest snapshot has.
     pub(super) fn snapshot_frame(&self) -> u64 {
@@ -156,7 +133,7 @@ impl Shared {
         let instance = self.held().instance.max(self.rows.greatest_instance()) + 1;
         let fresh = self.rows.create(instance)?;
         let (mut reader, point) = SortedReader::open(&self.disk, &snapshot.name, self.store_id)?;
-        let mut progress = Progress::new();
+        let (mut pace, mut rows) = (Pace::new(), 0_u64);
         let mut batch = Vec::with_capacity(BATCH_ROWS);
         loop {
             let row = reader.next()?;
@@ -176,11 +153,20 @@ impl Shared {
             if is_last {
                 break;
             }
-            progress.step("row cache is being made anew from the snapshot");
+            rows += 1;
+            if pace.is_due() {
+                let (bytes, of) = (reader.position(), reader.length());
+                tracing::info!(
+                    bytes,
+                    of,
+                    rows,
+                    "row cache is being made anew from the snapshot"
+                );
+            }
         }
         self.publish_rows(fresh, Held { instance, point })?;
         table::ROW_STORE_REBUILDS.add(1);
-        let (rows, frame) = (progress.rows, point.frame);
+        let frame = point.frame;
         tracing::info!(rows, frame, "row cache made anew from the snapshot");
         Ok(())
     }
@@ -215,13 +201,16 @@ impl Shared {
         let name = format!("{}{:016x}{}", NAME.0, until.frame, NAME.1);
         let aside = format!("{name}{UNFINISHED}");
         let mut writer = SortedWriter::create(&self.disk, &aside, self.store_id, &until)?;
-        let mut progress = Progress::new();
+        let (mut pace, mut rows) = (Pace::new(), 0_u64);
         while let Some((key, row)) = merge_next(&mut sources)? {
             if row.kind != Kind::Delete {
                 let kind = Kind::Put;
                 writer.add(&key, &Folded { kind, ..row })?;
             }
-            progress.step("row snapshot is being written");
+            rows += 1;
+            if pace.is_due() {
+                tracing::info!(rows, "row snapshot is being written");
+            }
             if self.bell.is_stopped() {
                 return Err(Unfinished::Stopped);
             }
@@ -231,7 +220,7 @@ impl Shared {
         self.disk.rename(&aside, &name)?;
         self.disk.sync_folder()?;
         table::SNAPSHOT_DURATION.observe_since(begun);
-        tracing::debug!(frame, rows = progress.rows, size, "snapshot done");
+        tracing::debug!(frame, rows, size, "snapshot done");
         let point = until;
         let new = Snapshot { name, point, size };
         *lock(&self.snapshot) = Some(new);

@@ -207,6 +207,11 @@ impl SortedReader {
         self.length
     }
 
+    /// Where the next block begins.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
     fn damaged(&self, reason: &str) -> SortedError {
         SortedError::Damaged {
             place: format!("{}, byte {}", self.name, self.position),

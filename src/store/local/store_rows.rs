@@ -13,6 +13,7 @@ use super::marks::CheckpointMark;
 use super::mutant::Mutant;
 use super::ops::{Kind, OpRef, Ops};
 use super::options::OpenError;
+use super::pace::Pace;
 use super::replay::{Replayed, Vouched, replay};
 use super::rows::RowsFailure;
 use super::segment::Segment;
@@ -116,7 +117,17 @@ impl Replayer<'_> {
         segments: &BTreeMap<u64, Arc<Segment>>,
     ) -> Result<Replayed, OpenError> {
         self.shared.overlay.reset(base);
-        let mut sink = |head: &Head, rows: &[u8], after: Point| self.take(head, rows, after, trust);
+        let alignment = self.shared.segments.alignment();
+        let most = bytes_behind(base, segments);
+        let (mut pace, mut bytes) = (Pace::new(), 0);
+        let mut sink = |head: &Head, rows: &[u8], after: Point| {
+            bytes += head.header.length(alignment);
+            if pace.is_due() {
+                let frame = after.frame;
+                tracing::info!(bytes, of_at_most = most, frame, "journal is being replayed");
+            }
+            self.take(head, rows, after, trust)
+        };
         replay(segments, vouched, base, &mut sink)
     }
 
@@ -171,4 +182,18 @@ impl Replayer<'_> {
         }
         Ok(Some(cell.map(|(_, value)| value.to_vec())))
     }
+}
+
+/// Bytes that the journal files have from a point on: the journal ends somewhere in them.
+fn bytes_behind(point: Point, segments: &BTreeMap<u64, Arc<Segment>>) -> u64 {
+    let behind = segments
+        .range(point.generation..)
+        .map(|(generation, segment)| {
+            let length = segment.header.size;
+            match *generation == point.generation {
+                true => length.saturating_sub(point.position),
+                false => length,
+            }
+        });
+    behind.sum()
 }
