@@ -43,6 +43,19 @@ impl Connection {
     }
 }
 
+/// A line of the log about a [`Call`]: it names the connection, the client and the API. Level, call, then as in `tracing`.
+macro_rules! log_call {
+    ($level:ident, $call:ident, $($rest:tt)+) => {
+        tracing::$level!(
+            connection = $call.connection.id,
+            client_id = $call.client_id.as_deref(),
+            api = ?$call.api,
+            $($rest)+
+        )
+    };
+}
+pub(super) use log_call;
+
 /// A request on its way to a handler: its version is listed and its body has the declared shape.
 #[derive(Debug)]
 pub struct Call {

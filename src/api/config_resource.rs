@@ -7,6 +7,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::Call;
+use super::call::log_call;
 use super::common::catalog_code;
 use crate::base::NodeId;
 use crate::broker::catalog::CreateMode;
@@ -93,7 +94,7 @@ pub(super) async fn alter<Op>(
         false => call.broker.catalog.alter(good, mode).await,
     };
     if let Err(error) = &altered {
-        tracing::error!(%error, "settings not changed");
+        log_call!(error, call, %error, "settings not changed");
     }
     let mut altered = altered.map(Vec::into_iter);
     let answers = checked.into_iter().map(|checked| {
@@ -124,8 +125,8 @@ fn answer(
                     Change::Replace(set) => set.keys().map(String::as_str).collect(),
                 };
                 // Not the values: some are secrets.
-                tracing::info!(
-                    connection = call.connection.id, resource = %request.resource, keys = keys.join(", "),
+                log_call!(info, call,
+                    resource = %request.resource, keys = keys.join(", "),
                     "settings changed"
                 );
             }

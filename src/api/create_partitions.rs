@@ -16,6 +16,7 @@ use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
+use super::call::log_call;
 use super::common::{catalog_code, text, topic_name};
 use super::{Answer, Call};
 use crate::base::{BoxFuture, NodeId};
@@ -67,7 +68,9 @@ async fn answer(call: &Call, request: CreatePartitionsRequest) -> CreatePartitio
                 .map(|(name, outcome)| match outcome {
                     Ok(topic) => {
                         if mode == CreateMode::Create {
-                            tracing::info!(
+                            log_call!(
+                                info,
+                                call,
                                 topic = &*topic.name,
                                 partitions = topic.partitions.len(),
                                 "topic has more partitions"
@@ -82,7 +85,7 @@ async fn answer(call: &Call, request: CreatePartitionsRequest) -> CreatePartitio
                 .collect()
         }
         Err(error) => {
-            tracing::error!(%error, "partitions not created");
+            log_call!(error, call, %error, "partitions not created");
             let code = catalog_code(&error);
             let refusals = names
                 .iter()

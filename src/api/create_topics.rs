@@ -18,6 +18,7 @@ use kafka_protocol::messages::create_topics_response::{
 };
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
+use super::call::log_call;
 use super::common::{catalog_code, text, topic_name};
 use super::{Answer, Call};
 use crate::base::{BoxFuture, NodeId};
@@ -84,7 +85,7 @@ async fn answer(call: &Call, request: CreateTopicsRequest) -> CreateTopicsRespon
                 .collect()
         }
         Err(error) => {
-            tracing::error!(%error, "topics not created");
+            log_call!(error, call, %error, "topics not created");
             let code = catalog_code(&error);
             let refusals = names
                 .iter()
@@ -120,7 +121,9 @@ fn asked(topic: CreatableTopic) -> CreateTopic {
 
 fn created(call: &Call, topic: &Arc<Topic>, mode: CreateMode) -> CreatableTopicResult {
     if mode == CreateMode::Create {
-        tracing::info!(
+        log_call!(
+            info,
+            call,
             topic = &*topic.name,
             partitions = topic.partitions.len(),
             "topic created"

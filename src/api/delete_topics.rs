@@ -14,6 +14,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 
+use super::call::log_call;
 use super::common::{catalog_code, text, topic_name};
 use super::{Answer, Call};
 use crate::base::BoxFuture;
@@ -56,11 +57,11 @@ async fn answer(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsRespon
                     seen.insert(*request) || !matches!(outcome, Err(error) if is_repeat(*error))
                 });
                 first_only
-                    .map(|(asked, outcome)| result(asked, outcome))
+                    .map(|(asked, outcome)| result(call, asked, outcome))
                     .collect()
             }
             Err(error) => {
-                tracing::error!(%error, "topics not deleted");
+                log_call!(error, call, %error, "topics not deleted");
                 all_refused(&asked, catalog_code(&error), &error.to_string())
             }
         }
@@ -91,10 +92,14 @@ fn is_repeat(error: DeleteError) -> bool {
     matches!(error, DeleteError::DuplicateName | DeleteError::DuplicateId)
 }
 
-fn result(asked: &DeleteTopic, outcome: Result<Arc<Topic>, DeleteError>) -> DeletableTopicResult {
+fn result(
+    call: &Call,
+    asked: &DeleteTopic,
+    outcome: Result<Arc<Topic>, DeleteError>,
+) -> DeletableTopicResult {
     match outcome {
         Ok(topic) => {
-            tracing::info!(topic = &*topic.name, "topic deleted");
+            log_call!(info, call, topic = &*topic.name, "topic deleted");
             DeletableTopicResult::default()
                 .with_name(Some(topic_name(&topic.name)))
                 .with_topic_id(topic.id)

@@ -20,6 +20,7 @@ use kafka_protocol::messages::describe_log_dirs_response::{
 };
 use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 
+use super::call::log_call;
 use super::common::{text, topic_name};
 use super::errors;
 use super::{Answer, Call};
@@ -59,7 +60,7 @@ async fn folder(call: &Call, asked: Option<Vec<DescribableLogDirTopic>>) -> Desc
     let path = std::path::absolute(&folder).unwrap_or(folder);
     let result = describe_folder(call, asked, &path).await;
     result.unwrap_or_else(|error| {
-        tracing::error!(%error, "the data folder cannot be described");
+        log_call!(error, call, %error, "the data folder cannot be described");
         DescribeLogDirsResult::default()
             .with_error_code(errors::of_load(&error).code())
             .with_log_dir(text(path.display().to_string()))

@@ -17,6 +17,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::FetchResponse;
 
+use super::call::log_call;
 use super::errors;
 use super::fetch_answer::{AnsweredTopic, FetchAnswerBody, PartitionAnswer, TopicAnswer};
 use super::{Answer, Call, Reply};
@@ -108,7 +109,7 @@ async fn answer(call: &Call, request: &FetchRequest) -> Reply {
         .map(|((key, _), fetched)| {
             (
                 key.clone(),
-                partition_answer(key, fetched, limits.isolation),
+                partition_answer(call, key, fetched, limits.isolation),
             )
         })
         .collect();
@@ -217,7 +218,12 @@ fn reply(call: &Call, body: &FetchAnswerBody) -> Reply {
     call.reply_parts::<FetchResponse>(body.encode(call.version))
 }
 
-fn partition_answer(key: &PartitionKey, fetched: Fetched, isolation: Isolation) -> PartitionAnswer {
+fn partition_answer(
+    call: &Call,
+    key: &PartitionKey,
+    fetched: Fetched,
+    isolation: Isolation,
+) -> PartitionAnswer {
     const UNKNOWN: Offsets = Offsets {
         high_watermark: -1,
         last_stable_offset: -1,
@@ -232,7 +238,7 @@ fn partition_answer(key: &PartitionKey, fetched: Fetched, isolation: Isolation) 
         } => (0, offsets, Some((epoch, end_offset)), Rope::new()),
         Fetched::Failed(error) => {
             if let FetchError::Read(ReadError::Damage { .. } | ReadError::Row { .. }) = &error {
-                tracing::error!(partition = key.index, topic = ?key.topic, %error, "not served");
+                log_call!(error, call, partition = key.index, topic = ?key.topic, %error, "not served");
             }
             (error_of(&error).code(), UNKNOWN, None, Rope::new())
         }

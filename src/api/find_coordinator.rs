@@ -14,6 +14,7 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::call::log_call;
 use super::common::{node_id, text};
 use super::{Answer, Call};
 use crate::base::BoxFuture;
@@ -66,7 +67,7 @@ async fn show_offsets_topic(call: &Call) {
         ..CreateTopic::default()
     };
     if let Err(error) = call.broker.catalog.create_internal(topic).await {
-        tracing::warn!(%error, topic = OFFSETS_TOPIC, "the topic is not there yet; trying again when it is asked for");
+        log_call!(warn, call, %error, topic = OFFSETS_TOPIC, "the topic is not there yet; trying again when it is asked for");
     }
 }
 

@@ -10,6 +10,7 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
+use super::call::log_call;
 use super::common::catalog_code;
 use super::{Answer, Call};
 use crate::base::BoxFuture;
@@ -52,9 +53,10 @@ async fn assign(call: &Call, request: &InitProducerIdRequest) -> Result<Producer
         None => {}
         Some(id) if id.is_empty() => return Err(ResponseError::InvalidRequest),
         Some(id) => {
-            tracing::warn!(
+            log_call!(
+                warn,
+                call,
                 transactional_id = id.as_str(),
-                client_id = call.client_id.as_deref(),
                 "transactions are not served yet: the producer is refused"
             );
             return Err(ResponseError::TransactionalIdAuthorizationFailed);
@@ -63,7 +65,7 @@ async fn assign(call: &Call, request: &InitProducerIdRequest) -> Result<Producer
     match call.broker.producer_ids.next().await {
         Ok(id) => Ok(ProducerId(id.0)),
         Err(error) => {
-            tracing::error!(%error, "no producer id given out");
+            log_call!(error, call, %error, "no producer id given out");
             Err(catalog_code(&error))
         }
     }

@@ -22,6 +22,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use uuid::Uuid;
 
+use super::call::log_call;
 use super::common::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, node_id, rack, text, topic_name};
 use super::{Answer, Call};
 use crate::base::BoxFuture;
@@ -157,13 +158,15 @@ async fn create_missing(call: &Call, names: &[Option<String>]) {
         Ok(outcomes) => {
             for outcome in outcomes {
                 match outcome {
-                    Ok(topic) => tracing::info!(topic = &*topic.name, "topic created on demand"),
+                    Ok(topic) => {
+                        log_call!(info, call, topic = &*topic.name, "topic created on demand")
+                    }
                     Err(CreateError::Exists(_)) => {}
-                    Err(error) => tracing::warn!(%error, "topic not created on demand"),
+                    Err(error) => log_call!(warn, call, %error, "topic not created on demand"),
                 }
             }
         }
-        Err(error) => tracing::error!(%error, "topics not created on demand"),
+        Err(error) => log_call!(error, call, %error, "topics not created on demand"),
     }
 }
 

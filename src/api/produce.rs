@@ -20,6 +20,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::call::log_call;
 use super::errors;
 use super::{Answer, Call, Reply};
 use crate::base::BoxFuture;
@@ -194,8 +195,8 @@ async fn check_batch(
         false => None,
     };
     let batch = validate(data.records.as_ref(), &rules, zstd, now_ms).map_err(|error| {
-        tracing::debug!(
-            connection = call.connection.id, topic = %topic.name, partition = data.index, %error,
+        log_call!(debug, call,
+            topic = %topic.name, partition = data.index, %error,
             "batch refused"
         );
         refusal_of_records(error)
