@@ -128,6 +128,16 @@ fn only_the_local_store_names_sled() {
 }
 
 #[test]
+fn lines_of_handlers_name_the_client() {
+    hold(&rules::handlers_name_the_client);
+    let text = "fn f() { tracing::info!(x); }";
+    let check = |path| complaints(&rules::handlers_name_the_client, path, text);
+    assert_eq!(check("src/api/fetch.rs"), 1);
+    assert_eq!(check("src/api/call.rs"), 0);
+    assert_eq!(check("src/broker/trim.rs"), 0);
+}
+
+#[test]
 fn pure_cores_are_pure() {
     hold(&rules::cores_are_pure);
     let check = |text| complaints(&rules::cores_are_pure, "src/log/a.rs", text);

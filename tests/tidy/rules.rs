@@ -144,6 +144,21 @@ fn escapes(path: &str, code: &str) -> Vec<usize> {
     starts.filter(|_| levels > 0).collect()
 }
 
+/// Rule: a line of the log that a handler writes names the connection, the client and the API.
+pub(crate) fn handlers_name_the_client(source: &Source, complaints: &mut Vec<String>) {
+    if !source.path.starts_with("src/api/") || source.path == "src/api/call.rs" {
+        return;
+    }
+    let code = code_only(&source.text);
+    for at in words(&code, "tracing") {
+        complaints.push(format!(
+            "{}:{}: a handler's line names who asked: write it with `log_call!`",
+            source.path,
+            line_of(&code, at)
+        ));
+    }
+}
+
 /// Rule: only src/store/local names sled.
 pub(crate) fn sled_stays_home(source: &Source, complaints: &mut Vec<String>) {
     if source.module().is_none() || source.path.starts_with("src/store/local/") {
