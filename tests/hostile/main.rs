@@ -31,10 +31,13 @@ const GROWTH_MAX: u64 = 64 << 20;
 /// Longer than the allocator keeps what was freed.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 
-/// Budgets small enough that an attack which gets around one shows: memory for requests and for the block cache.
-const SETTINGS: [&str; 2] = [
+/// Budgets small enough that an attack which gets around one shows: memory for requests, for the block cache, and for
+/// rows, of which the honest client alone makes more the faster the machine is.
+const SETTINGS: [&str; 4] = [
     "ottla.request.memory.bytes=16777216",
     "ottla.cache.bytes=8388608",
+    "ottla.checkpoint.overlay.bytes=1048576",
+    "ottla.store.cache.bytes=1048576",
 ];
 
 #[test]
