@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use super::flags::Flags;
 use super::load::Inputs;
@@ -134,8 +134,36 @@ pub enum Command {
 /// What can be done with a data folder.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StorageCommand {
+    /// Prints segments, frames, rows, runs and batches
+    Dump(DumpFilter),
+    /// Reads everything again and tells what is not as it was written
+    Verify,
     /// Makes the row cache (sled) anew from the row snapshot and the journal, whatever state it is in
     Rebuild,
+}
+
+/// What a dump shows: all, or some.
+#[derive(Clone, Debug, Args)]
+pub struct DumpFilter {
+    /// Only the logs of this topic
+    #[arg(long, value_name = "NAME", conflicts_with = "segment")]
+    pub topic: Option<String>,
+
+    /// Only this partition of each topic
+    #[arg(long, value_name = "INDEX", requires = "topic")]
+    pub partition: Option<usize>,
+
+    /// Only the frames of this segment, by its generation
+    #[arg(long, value_name = "GENERATION")]
+    pub segment: Option<u64>,
+
+    /// Only runs from this offset on
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    pub from_offset: i64,
+
+    /// Frames of a segment and batches of a log, at most
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub limit: usize,
 }
 
 const HEALTH_AFTER_HELP: &str = "\
@@ -152,8 +180,9 @@ The folder is the one that a broker with the same settings would use; a folder
 in which a broker runs is refused. docs/storage.md draws what is in it.
 
 Exit codes:
-  0  done                     2  a flag or setting is wrong
-  1  failed while at it       4  cannot use the data folder
+  0  done, and sound          4  cannot use the data folder
+  1  failed while at it       5  verify found damage
+  2  a flag or setting is wrong
 ";
 
 /// Where Kafka's container image looks for a file that was mounted into it.

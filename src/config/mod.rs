@@ -34,7 +34,7 @@ mod value_tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use arguments::{Arguments, Command, StorageCommand, UnreadableFile};
+pub use arguments::{Arguments, Command, DumpFilter, StorageCommand, UnreadableFile};
 pub use def::{Check, Def, Effect, Key, Literal, Scope, Synonym, Update, ValueType};
 pub use document::markdown;
 pub use dynamic::{DynamicError, Level, Overrides};

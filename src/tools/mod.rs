@@ -1,7 +1,12 @@
 //! What the binary does beside serving: with a data folder while no broker uses it (`ottla storage`), and with a
 //! broker that may run (`ottla health`).
 
+mod dump;
+mod folder;
 mod health;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 use std::io::{self, Write};
 
@@ -18,8 +23,10 @@ pub enum StorageError {
     Open(#[from] OpenError),
     #[error("the store did not close: {0}")]
     Close(#[from] StoreError),
-    #[error("cannot write the output: {0}")]
+    #[error("cannot read the folder or write the output: {0}")]
     Output(#[from] io::Error),
+    #[error("{count} damaged places in {place}; keep the folder and restore what is damaged")]
+    Damaged { place: String, count: usize },
 }
 
 impl StorageError {
@@ -28,6 +35,7 @@ impl StorageError {
         match self {
             StorageError::Close(_) | StorageError::Output(_) => 1,
             StorageError::Open(_) => 4,
+            StorageError::Damaged { .. } => 5,
         }
     }
 }
@@ -39,6 +47,8 @@ pub fn storage(
     out: &mut dyn Write,
 ) -> Result<(), StorageError> {
     match command {
+        StorageCommand::Dump(filter) => dump::dump(config, filter, out),
+        StorageCommand::Verify => verify::verify(config, out),
         StorageCommand::Rebuild => rebuild(config, out),
     }
 }

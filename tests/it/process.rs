@@ -211,7 +211,7 @@ fn storage_commands_want_a_folder_that_no_broker_uses() {
     let folder = TempDir::new().expect("a folder");
     let mut data = String::new();
     let data = path_in(&folder, "data", &mut data);
-    let commands: [&[&str]; 1] = [&["rebuild"]];
+    let commands: [&[&str]; 3] = [&["rebuild"], &["dump"], &["verify"]];
     for command in commands {
         let (code, _, text) = storage(data, command);
         assert_eq!(code, Some(4), "{text}");
@@ -219,6 +219,7 @@ fn storage_commands_want_a_folder_that_no_broker_uses() {
         assert!(!Path::new(data).exists(), "it was made");
     }
     let running = Running::start(&["--listen", "127.0.0.1:0", "--data", data]);
+    create(&running.address(), "topic", 1, &[]).expect("created");
     for command in commands {
         let (code, _, text) = storage(data, command);
         assert_eq!(code, Some(4), "{text}");
@@ -229,6 +230,14 @@ fn storage_commands_want_a_folder_that_no_broker_uses() {
         let (code, _, text) = storage(data, command);
         assert_eq!(code, Some(0), "{text}");
     }
+    // A byte of the first frame's rows: the segment's header is a block of its own.
+    let segment = Path::new(data).join("journal-0000000000000001.seg");
+    let mut bytes = fs::read(&segment).expect("it is read");
+    bytes[4096 + 200] ^= 1;
+    fs::write(&segment, bytes).expect("it is written");
+    let (code, out, text) = storage(data, &["verify"]);
+    assert_eq!(code, Some(5), "{out}{text}");
+    assert!(out.contains("(generation 1), byte 4096"), "{out}");
     assert_eq!(storage(data, &["mend"]).0, Some(2));
     let (code, text) = failure(&["--data", data, "storage", "rebuild"]);
     assert_eq!(code, Some(2));

@@ -10,7 +10,7 @@ use super::meta::META;
 use super::options::OpenError;
 
 /// The file whose lock says that the folder is in use.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 /// The folder with sled's folders in it.
 pub(super) const SLED: &str = "rows";

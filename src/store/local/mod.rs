@@ -14,6 +14,7 @@ mod folder;
 mod frame;
 mod frames;
 mod gauges;
+pub mod inspect;
 mod journal;
 mod keeper;
 mod locks;

@@ -25,9 +25,9 @@ use crate::base::Rng;
 use crate::store::{Limit, Order};
 
 /// What a folder has of the journal.
-struct Found {
+pub(super) struct Found {
     /// Segments of this folder by generation.
-    segments: BTreeMap<u64, Arc<Segment>>,
+    pub(super) segments: BTreeMap<u64, Arc<Segment>>,
     /// Journal files without a header.
     blank: Vec<JournalFile>,
     /// The greatest number in a file's name.
@@ -170,7 +170,7 @@ fn clear(files: &Arc<Files>, names: &[String]) -> Result<(), OpenError> {
 }
 
 /// Opens all journal files and reads their headers.
-fn find(files: &Arc<Files>, names: &[String], meta: &Meta) -> Result<Found, OpenError> {
+pub(super) fn find(files: &Arc<Files>, names: &[String], meta: &Meta) -> Result<Found, OpenError> {
     let mut found = Found {
         segments: BTreeMap::new(),
         blank: Vec::new(),
@@ -211,7 +211,7 @@ fn recover(shared: &Arc<Shared>, found: Found, names: &[String]) -> Result<Start
     let mark =
         marks::read(&shared.disk, marks::CHECKPOINT).map_err(OpenError::io(marks::CHECKPOINT))?;
     let mark = mark.and_then(|bytes| CheckpointMark::decode(&bytes));
-    let vouched = vouched(shared, run.as_ref(), mark.as_ref());
+    let vouched = vouched_by(shared.snapshot_frame(), run.as_ref(), mark.as_ref());
     let replayer = Replayer { shared };
     let believed = mark.as_ref().filter(|_| !shared.options.rebuild_rows);
     let (base, trust) = replayer.base(believed)?;
@@ -238,14 +238,18 @@ fn recover(shared: &Arc<Shared>, found: Found, names: &[String]) -> Result<Start
 }
 
 /// The greatest frame that a small file knows to be durable.
-fn vouched(shared: &Shared, run: Option<&RunMark>, mark: Option<&CheckpointMark>) -> Vouched {
+pub(super) fn vouched_by(
+    snapshot_frame: u64,
+    run: Option<&RunMark>,
+    mark: Option<&CheckpointMark>,
+) -> Vouched {
     let clean = mark.map(|mark| mark.point.frame);
     let dirty = mark.and_then(|mark| mark.dirty.as_ref());
     let known = [
         (run.map(|run| run.point.frame), marks::RUN),
         (clean, marks::CHECKPOINT),
         (dirty.map(|dirty| dirty.target), marks::CHECKPOINT),
-        (Some(shared.snapshot_frame()), "the row snapshot"),
+        (Some(snapshot_frame), "the row snapshot"),
     ];
     let greatest = known.into_iter().max_by_key(|(frame, _)| *frame);
     let (frame, by) = greatest.unwrap_or((None, ""));

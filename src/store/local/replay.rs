@@ -47,6 +47,15 @@ pub(super) struct Replayed {
     pub(super) ends: BTreeMap<u64, (u64, u64)>,
 }
 
+/// What is done with frames at the end for which nothing vouches, and whose bodies are sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// They are written again and synced.
+    Secure,
+    /// They are left as they are: nothing is to be changed.
+    Leave,
+}
+
 /// Takes the row section of each frame in order.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&Head, &[u8], Point) -> Result<(), OpenError>;
 
@@ -84,6 +93,7 @@ pub(super) fn replay(
     segments: &BTreeMap<u64, Arc<Segment>>,
     vouched: Vouched,
     point: Point,
+    ending: Ending,
     sink: Sink<'_>,
 ) -> Result<Replayed, OpenError> {
     let mut replay = Replay {
@@ -101,7 +111,7 @@ pub(super) fn replay(
     };
     replay.follow()?;
     let mut torn = replay.look_behind()?;
-    let unvouched = replay.settle(&mut torn)?;
+    let unvouched = replay.settle(&mut torn, ending)?;
     if replay.vouched.frame > replay.point.frame {
         let Vouched { frame, by } = replay.vouched;
         return Err(replay.damage(&format!("{by} knows of frame {frame}")));
@@ -291,9 +301,9 @@ impl Replay<'_> {
         Ok(torn)
     }
 
-    /// Checks the bodies of the frames that nothing vouches for, and makes them durable: the journal ends before the
+    /// Checks the bodies of the frames that nothing vouches for, and makes them durable if asked to: the journal ends before the
     /// first that is not whole. Tells how many there are.
-    fn settle(&mut self, torn: &mut Vec<Torn>) -> Result<usize, OpenError> {
+    fn settle(&mut self, torn: &mut Vec<Torn>, ending: Ending) -> Result<usize, OpenError> {
         let mut sound = Vec::new();
         for pending in std::mem::take(&mut self.pending) {
             let Pending { segment, head, .. } = &pending;
@@ -316,7 +326,9 @@ impl Replay<'_> {
             .iter()
             .map(|pending| (Arc::clone(&pending.segment), pending.head.header))
             .collect();
-        rewrite(&frames).map_err(OpenError::io("the end of the journal"))?;
+        if ending == Ending::Secure {
+            rewrite(&frames).map_err(OpenError::io("the end of the journal"))?;
+        }
         for pending in &sound {
             (self.sink)(&pending.head, &pending.rows, pending.after)?;
         }

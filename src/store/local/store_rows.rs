@@ -14,7 +14,7 @@ use super::mutant::Mutant;
 use super::ops::{Kind, OpRef, Ops};
 use super::options::OpenError;
 use super::pace::Pace;
-use super::replay::{Replayed, Vouched, replay};
+use super::replay::{Ending, Replayed, Vouched, replay};
 use super::rows::RowsFailure;
 use super::segment::Segment;
 use super::shared::{Shared, replay_cost};
@@ -128,7 +128,7 @@ impl Replayer<'_> {
             }
             self.take(head, rows, after, trust)
         };
-        replay(segments, vouched, base, &mut sink)
+        replay(segments, vouched, base, Ending::Secure, &mut sink)
     }
 
     /// Applies a frame, each operation only where the row is older.

@@ -20,6 +20,7 @@ pub struct RealDisk {
     /// The folder itself, kept open to sync it.
     handle: File,
     alignment: usize,
+    read_only: bool,
 }
 
 impl RealDisk {
@@ -34,15 +35,36 @@ impl RealDisk {
             folder: folder.to_path_buf(),
             handle,
             alignment,
+            read_only: false,
         })
+    }
+
+    /// Opens an existing folder to be looked at: files are opened for reading, and nothing can be changed.
+    ///
+    /// # Errors
+    /// Those of [`RealDisk::open`].
+    pub fn open_read_only(folder: &Path) -> io::Result<Self> {
+        let disk = Self::open(folder)?;
+        Ok(Self {
+            read_only: true,
+            ..disk
+        })
+    }
+
+    fn may_change(&self) -> io::Result<()> {
+        match self.read_only {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
     }
 }
 
 impl Disk for RealDisk {
     fn open(&self, name: &str, how: OpenHow) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true);
+        options.read(true).write(!self.read_only);
         if how.create == Create::CreateNew {
+            self.may_change()?;
             options.create_new(true);
         }
         if how.access == Access::Direct {
@@ -65,10 +87,12 @@ impl Disk for RealDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.may_change()?;
         std::fs::rename(self.folder.join(from), self.folder.join(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.may_change()?;
         std::fs::remove_file(self.folder.join(name))
     }
 
