@@ -18,7 +18,6 @@ end() {
     [ -n "$broker_pid" ] && kill "$broker_pid" 2>/dev/null && wait "$broker_pid" 2>/dev/null
     # Nothing of it is kept, so nothing is waited for.
     [ -n "$kafka_pid" ] && kill -9 "$kafka_pid" 2>/dev/null && wait "$kafka_pid" 2>/dev/null
-    [ "$failed" -ne 0 ] && [ -s "$work/ottla.log" ] && { echo "-- the broker's log:"; tail -n 40 "$work/ottla.log"; }
     rm -rf "$work"
     exit "$status"
 }
@@ -126,7 +125,17 @@ like() {
     if grep -qE -- "$2" <<<"$3"; then pass "$1"; else fail "$1" "a line like $2" "$3"; fi
 }
 
+# run_program COMMAND...: runs a program that counts for itself, in a last line as ours, and adds its counts.
+run_program() {
+    local ok=0 bad=1
+    "$@" 2>"$work/stderr" | tee "$work/found"
+    read -r ok bad < <(tail -n 1 "$work/found" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, .*/\1 \2/p') ||
+        tail -n 20 "$work/stderr"
+    passed=$((passed + ${ok:-0})) failed=$((failed + ${bad:-1}))
+}
+
 finish() {
+    [ "$failed" -ne 0 ] && [ -s "$work/ottla.log" ] && { echo "-- the broker's log:"; tail -n 40 "$work/ottla.log"; }
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" -eq 0 ]
     exit
