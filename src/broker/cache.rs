@@ -2,16 +2,22 @@
 //!
 //! The committer puts what it has just written here, so that consumers at the end of a log never touch the disk; the
 //! reader puts what it read. First in, first out: a log is read forwards, so the oldest span is the one least wanted.
+//! What has been here for a while goes even when there is room: who comes that late reads the disk, and a broker that
+//! went idle gives its memory back.
 //! Blob names are never reused, so a span can be dropped late but never be wrong.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use crate::base::Rope;
 use crate::store::Place;
 
 /// Memory that a span takes beside its bytes: map entry, queue entry, pieces. Bytes.
 const SPAN_OVERHEAD: usize = 256;
+
+/// How long a span is kept, and at most a sweep longer.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Spans of blobs by the place where they begin.
 #[derive(Debug)]
@@ -23,7 +29,7 @@ pub(crate) struct BlockCache {
 #[derive(Debug, Default)]
 struct Spans {
     by_place: BTreeMap<Place, Rope>,
-    oldest_first: VecDeque<Place>,
+    oldest_first: VecDeque<(Instant, Place)>,
     bytes: usize,
 }
 
@@ -48,12 +54,12 @@ impl BlockCache {
                 return;
             }
             spans.bytes -= held.len() + SPAN_OVERHEAD;
-            spans.oldest_first.retain(|other| *other != place);
+            spans.oldest_first.retain(|(_, other)| *other != place);
         }
         while spans.bytes + size > self.bytes_max {
             spans.drop_oldest();
         }
-        spans.oldest_first.push_back(place);
+        spans.oldest_first.push_back((Instant::now(), place));
         spans.by_place.insert(place, bytes);
         spans.bytes += size;
     }
@@ -68,6 +74,19 @@ impl BlockCache {
         let skip = usize::try_from(place.position - start.position).ok()?;
         let end = skip.checked_add(len)?;
         (end <= span.len()).then(|| span.slice(skip..end))
+    }
+
+    /// Drops what has been here for longer than it is kept.
+    pub(crate) fn trim(&self, now: Instant) {
+        let mut spans = self.lock();
+        while let Some((since, _)) = spans.oldest_first.front()
+            && now.saturating_duration_since(*since) > KEPT_FOR
+        {
+            spans.drop_oldest();
+        }
+        if spans.oldest_first.is_empty() {
+            *spans = Spans::default();
+        }
     }
 
     /// The budget, bytes.
@@ -89,7 +108,7 @@ impl BlockCache {
 
 impl Spans {
     fn drop_oldest(&mut self) {
-        let Some(place) = self.oldest_first.pop_front() else {
+        let Some((_, place)) = self.oldest_first.pop_front() else {
             return;
         };
         if let Some(span) = self.by_place.remove(&place) {
@@ -143,5 +162,16 @@ mod tests {
         );
         assert!(cache.bytes() <= 3 * (SPAN_OVERHEAD + 6));
         BlockCache::new(0).insert(place(1, 0), rope("abc"));
+    }
+    #[test]
+    fn what_is_old_is_dropped_though_there_is_room() {
+        let cache = BlockCache::new(10_000);
+        cache.insert(place(1, 0), rope("abcdef"));
+        let now = Instant::now();
+        cache.trim(now + KEPT_FOR / 2);
+        assert!(cache.get(place(1, 0), 6).is_some());
+        cache.trim(now + KEPT_FOR * 2);
+        assert!(cache.get(place(1, 0), 6).is_none());
+        assert_eq!(cache.bytes(), 0);
     }
 }

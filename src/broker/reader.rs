@@ -4,6 +4,7 @@
 //! is reported, never served.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -359,6 +360,11 @@ impl Reader {
     /// What the metrics page shows of a partition.
     pub async fn facts(&self, partition: PartitionNumber) -> Result<Facts, LoadError> {
         Ok(self.view(partition).await?.facts())
+    }
+
+    /// Gives back the memory of records that nobody has read or written lately.
+    pub fn trim_cache(&self, now: Instant) {
+        self.cache.trim(now);
     }
 
     /// The memory that the block cache may take, bytes.

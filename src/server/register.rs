@@ -335,7 +335,8 @@ pub(super) fn take_over_limits(shared: &Shared, settings: &mut watch::Receiver<A
     }
 }
 
-/// Closes idle connections, and those that hold memory which others wait for, until the server stops.
+/// Closes idle connections and those that hold memory which others wait for, and gives back what the block cache keeps
+/// for nobody, until the server stops.
 pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let idle_max = shared.limits.idle_max;
     let period = idle_max.map_or(SWEEP_MAX, |idle| (idle / 4).clamp(SWEEP_MIN, SWEEP_MAX));
@@ -349,7 +350,9 @@ pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
         shared
             .register
             .close_still(idle_max, shared.memory_wanted());
-        for (ip, lines) in shared.complaints.end_periods(Instant::now()) {
+        let now = Instant::now();
+        shared.broker.reader.trim_cache(now);
+        for (ip, lines) in shared.complaints.end_periods(now) {
             tracing::warn!(%ip, lines, "left out lines about this address; the log has them at level debug");
         }
     }

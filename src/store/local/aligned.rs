@@ -4,10 +4,12 @@
 //! used before costs nothing. So read buffers go back to a small pool when the last slice of them is dropped.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::locks::lock;
+use super::shared::Bell;
 
 /// Rounds up to a multiple of `alignment`, a power of two.
 pub(super) fn round_up(length: u64, alignment: u64) -> u64 {
@@ -70,6 +72,8 @@ impl AlignedBuffer {
 #[derive(Debug)]
 pub(super) struct ReadPool {
     alignment: usize,
+    /// Rung when there is something to trim.
+    bell: Arc<Bell>,
     idle: Mutex<Idle>,
 }
 
@@ -77,18 +81,26 @@ pub(super) struct ReadPool {
 struct Idle {
     buffers: Vec<AlignedBuffer>,
     bytes: usize,
+    /// The fewest bytes that were idle since the last trim: nobody has needed them.
+    bytes_min: usize,
+    /// When the next trim is due; none while nothing is idle.
+    trim_at: Option<Instant>,
 }
 
 /// Idle bytes that a pool keeps at most.
 pub const IDLE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// How long a buffer may lie idle, about.
+const IDLE_TIME: Duration = Duration::from_secs(5);
+
 /// Buffers below this size are not worth keeping: the allocator is as good at them.
 const POOLED_BYTES_MIN: usize = 64 * 1024;
 
 impl ReadPool {
-    pub(super) fn new(alignment: usize) -> Arc<Self> {
+    pub(super) fn new(alignment: usize, bell: Arc<Bell>) -> Arc<Self> {
         Arc::new(Self {
             alignment,
+            bell,
             idle: Mutex::default(),
         })
     }
@@ -117,6 +129,7 @@ impl ReadPool {
         let (index, _) = best.min_by_key(|(_, buffer)| buffer.size())?;
         let buffer = idle.buffers.swap_remove(index);
         idle.bytes -= buffer.size();
+        idle.bytes_min = idle.bytes_min.min(idle.bytes);
         Some(buffer)
     }
 
@@ -126,12 +139,41 @@ impl ReadPool {
         if size >= POOLED_BYTES_MIN && idle.bytes.saturating_add(size) <= IDLE_BYTES_MAX {
             idle.bytes += size;
             idle.buffers.push(buffer);
+            if idle.trim_at.is_none() {
+                self.bell.ring();
+            }
         }
     }
 
-    /// Gives all idle memory back to the allocator.
-    pub(super) fn shrink(&self) {
-        *lock(&self.idle) = Idle::default();
+    /// Gives what nobody has needed for a while back to the allocator; how long until there may be more of it.
+    pub(super) fn trim(&self, now: Instant) -> Option<Duration> {
+        let mut idle = lock(&self.idle);
+        if idle.buffers.is_empty() {
+            idle.trim_at = None;
+            return None;
+        }
+        match idle.trim_at {
+            Some(due) if now < due => return Some(due - now),
+            Some(_) => idle.drop_unneeded(),
+            None => {}
+        }
+        idle.bytes_min = idle.bytes;
+        idle.trim_at = (idle.bytes > 0).then(|| now + IDLE_TIME);
+        idle.trim_at.map(|due| due - now)
+    }
+}
+
+impl Idle {
+    fn drop_unneeded(&mut self) {
+        let mut unneeded = self.bytes_min;
+        self.buffers.retain(|buffer| {
+            let is_kept = buffer.size() > unneeded;
+            if !is_kept {
+                unneeded -= buffer.size();
+                self.bytes -= buffer.size();
+            }
+            is_kept
+        });
     }
 }
 
@@ -191,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_read_buffer_comes_back_when_its_last_slice_is_gone() {
-        let pool = ReadPool::new(4096);
+        let pool = ReadPool::new(4096, Arc::default());
         let mut buffer = pool.take(100_000);
         buffer.bytes_mut(3).copy_from_slice(b"abc");
         let whole = buffer.freeze(100_000);
@@ -204,8 +246,24 @@ mod tests {
         let again = pool.take(70_000);
         assert_eq!(lock(&pool.idle).bytes, 0);
         drop(again);
-        pool.shrink();
-        assert_eq!(lock(&pool.idle).buffers.len(), 0);
+    }
+
+    #[test]
+    fn what_nobody_needs_is_given_back_and_what_is_used_is_not() {
+        let pool = ReadPool::new(4096, Arc::default());
+        let begin = Instant::now();
+        assert_eq!(pool.trim(begin), None, "nothing is idle, nothing is due");
+        let buffers = [(); 3].map(|()| pool.take(100_000));
+        let size = 1 << 17;
+        drop(buffers);
+        assert_eq!(pool.trim(begin), Some(IDLE_TIME));
+        let needed = pool.take(100_000);
+        assert_eq!(pool.trim(begin + IDLE_TIME / 2), Some(IDLE_TIME / 2));
+        drop(needed);
+        assert_eq!(pool.trim(begin + IDLE_TIME), Some(IDLE_TIME));
+        assert_eq!(lock(&pool.idle).bytes, size, "one was needed meanwhile");
+        assert_eq!(pool.trim(begin + IDLE_TIME * 2), None);
+        assert_eq!(lock(&pool.idle).bytes, 0);
     }
 
     #[test]

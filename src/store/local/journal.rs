@@ -139,7 +139,6 @@ impl Writer {
         if self.buffer.size() > RESTING_BUFFER_MAX {
             self.buffer = AlignedBuffer::new(0, self.active.file.alignment());
         }
-        self.shared.segments.pool.shrink();
         let room = self.active.header.size.saturating_sub(self.point.position);
         if self.must_leave || room < 2 * self.active.alignment() {
             return self.mark_run();

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -62,6 +62,8 @@ impl Keeper {
             if self.shared.segments.has_dead(passed) {
                 again = Some(AGAIN_AFTER);
             }
+            let trimmed = self.shared.read_pool.trim(Instant::now());
+            again = again.or(trimmed);
         }
     }
 

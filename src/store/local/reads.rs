@@ -183,7 +183,7 @@ fn read_range(shared: &Shared, segment: &Segment, range: Range<u64>) -> Result<B
     let alignment = to_u64(segment.file.alignment());
     let start = round_down(range.start, alignment);
     let size = to_usize(round_up(range.end, alignment) - start);
-    let mut buffer = shared.segments.pool.take(size);
+    let mut buffer = shared.read_pool.take(size);
     let read = segment.file.read(buffer.bytes_mut(size), start);
     read.map_err(|error| read_error(segment, start, &error))?;
     let bytes = buffer.freeze(size);

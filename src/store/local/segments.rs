@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use super::aligned::{ReadPool, round_up};
+use super::aligned::round_up;
 use super::codec::to_u64;
 use super::disk::Create;
 use super::locks::lock;
@@ -78,7 +78,6 @@ impl SegmentRow {
 #[derive(Debug)]
 pub(super) struct Segments {
     pub(super) files: Arc<Files>,
-    pub(super) pool: Arc<ReadPool>,
     store_id: [u8; 16],
     /// Bytes of a usual segment.
     size: u64,
@@ -117,7 +116,6 @@ impl Segments {
         let granted = u32::try_from(alignment).unwrap_or(u32::MAX);
         Self {
             files,
-            pool: ReadPool::new(alignment),
             store_id,
             size: round_up(size, to_u64(alignment)),
             alignment: granted,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::aligned::ReadPool;
 use super::checkpoint::Held;
 use super::disk::Disk;
 use super::frame::Point;
@@ -136,6 +137,7 @@ pub(super) struct Shared {
     pub(super) store_id: [u8; 16],
     pub(super) disk: Arc<dyn Disk>,
     pub(super) segments: Segments,
+    pub(super) read_pool: Arc<ReadPool>,
     pub(super) overlay: Overlay,
     pub(super) rows: Rows,
     pub(super) queue: Queue,
@@ -175,6 +177,7 @@ impl Shared {
             cluster_id: meta.cluster_id.clone(),
             store_id: meta.store_id,
             disk: Arc::clone(&segments.files.disk),
+            read_pool: ReadPool::new(segments.files.disk.alignment(), Arc::clone(&bell)),
             segments,
             overlay: Overlay::new(start),
             rows,
