@@ -7,15 +7,17 @@
 set -u
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
-broker_pid= kafka_pid=
+broker_pids=() kafka_pid=
 passed=0 failed=0 skipped=0
 # Topics get a name of their own in each run: a broker that is there already may be full of others.
 # shellcheck disable=SC2034
 run=$(date +%s)-$$
 
 end() {
-    local status=$?
-    [ -n "$broker_pid" ] && kill "$broker_pid" 2>/dev/null && wait "$broker_pid" 2>/dev/null
+    local status=$? pid
+    for pid in "${broker_pids[@]}"; do
+        kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    done
     # Nothing of it is kept, so nothing is waited for.
     [ -n "$kafka_pid" ] && kill -9 "$kafka_pid" 2>/dev/null && wait "$kafka_pid" 2>/dev/null
     rm -rf "$work"
@@ -30,28 +32,44 @@ skip_all() {
     exit 0
 }
 
+# start_broker [FLAG...]: starts ottla with one partition by default, or with these flags in place of that, as $bootstrap.
 start_broker() {
     bootstrap=${BOOTSTRAP:-}
     [ -n "$bootstrap" ] && return
-    local binary=${OTTLA:-}
+    local binary=${OTTLA:-} home=$work/ottla-${#broker_pids[@]} pid flags=(--partitions 1)
+    [ $# -gt 0 ] && flags=("$@")
+    [[ " ${flags[*]} " = *" --listen "* ]] || flags+=(--listen 127.0.0.1:0)
     if [ -z "$binary" ]; then
         (cd "$project" && cargo build --quiet --bin ottla) || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
         binary=${CARGO_TARGET_DIR:-$project/target}/debug/ottla
     fi
-    "$binary" --listen 127.0.0.1:0 --data "$work/data" --partitions 1 --ready-file "$work/ready" >"$work/ottla.log" 2>&1 &
-    broker_pid=$!
+    mkdir "$home"
+    "$binary" --data "$home/data" --ready-file "$home/ready" "${flags[@]}" >"$home/log" 2>&1 &
+    pid=$!
+    broker_pids+=("$pid")
     for _ in $(seq 200); do
-        if [ -s "$work/ready" ]; then
-            bootstrap=$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/ready" | head -n 1)
+        if [ -s "$home/ready" ]; then
+            bootstrap=$(grep -oE '127\.0\.0\.1:[0-9]+' "$home/ready" | head -n 1)
             return
         fi
-        kill -0 "$broker_pid" 2>/dev/null || break
+        kill -0 "$pid" 2>/dev/null || break
         sleep 0.05
     done
-    cat "$work/ottla.log"
+    cat "$home/log"
     echo "the broker did not start"
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
+}
+
+# crate_source NAME VERSION: the folder of a published crate's source, fetched by cargo where it is not there yet.
+crate_source() {
+    local fetch=$built/fetch-$1-$2
+    mkdir -p "$fetch/src"
+    printf '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n%s = "=%s"\n[workspace]\n' \
+        "$1" "$2" >"$fetch/Cargo.toml"
+    : >"$fetch/src/lib.rs"
+    cargo metadata --quiet --format-version 1 --manifest-path "$fetch/Cargo.toml" |
+        grep -oE "\"manifest_path\":\"[^\"]*/$1-${2//+/\\+}/Cargo.toml\"" | head -n 1 | sed -E 's/^"manifest_path":"(.*)\/Cargo.toml"$/\1/'
 }
 
 # A port of 127.0.0.1 that nobody listens on now.
@@ -135,8 +153,36 @@ run_program() {
 }
 
 finish() {
-    [ "$failed" -ne 0 ] && [ -s "$work/ottla.log" ] && { echo "-- the broker's log:"; tail -n 40 "$work/ottla.log"; }
+    [ "$failed" -ne 0 ] && [ "${#broker_pids[@]}" -gt 0 ] && { echo "-- the broker's log:"; tail -n 40 "$work"/ottla-*/log; }
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" -eq 0 ]
     exit
+}
+
+# ratchet RESULTS [PATTERN]: judges a suite of somebody else by tests.allow, the tests that have passed and may never fail
+# again, one a line (with ` ci` behind those that .ci/run runs). A line of RESULTS is `passed|failed|skipped TAB test TAB why`.
+# Counts as failed what stands in tests.allow, matches PATTERN and did not pass; anything else that fails is known to be
+# missing and counts as skipped.
+ratchet() {
+    local result name why
+    while IFS=$'\t' read -r result name why; do
+        if ! grep -qE "^$(sed 's/[][\.*^$+?(){}|/]/\\&/g' <<<"$name")( ci)?$" "$here/tests.allow"; then
+            skipped=$((skipped + 1))
+            case $result in
+                passed) echo "NEW      $name: passes and is not in tests.allow" ;;
+                failed) echo "missing  $name: $why" ;;
+                *) echo "skipped  $name: $why" ;;
+            esac
+        elif [ "$result" = passed ]; then
+            passed=$((passed + 1))
+            echo "ok       $name"
+        else
+            failed=$((failed + 1))
+            echo "FAILED   $name: $why"
+        fi
+    done < <(sort -t$'\t' -k2 "$1")
+    while read -r name; do
+        failed=$((failed + 1))
+        echo "FAILED   $name: has not been run"
+    done < <(grep -E -- "${2:-}" "$here/tests.allow" | sed 's/ ci$//' | sort | comm -23 - <(cut -f 2 "$1" | sort))
 }
