@@ -5,6 +5,7 @@ results (numbers that were stored), report, plot and quick (what is made of them
 """
 
 import argparse
+import signal
 import sys
 import time
 
@@ -73,15 +74,20 @@ def measure(chosen, subjects, rounds, scale):
         print(f"{name}: skipped: {reason}", file=sys.stderr)
     subjects = [name for name in subjects if name not in skipped]
     run = Run(programs, scale)
+    # Ended from outside, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     measured = results.empty(programs, subjects, skipped, rounds, scale)
     started = time.monotonic()
-    for turn in range(rounds):
-        for figure, values in run.machine(chosen):
-            results.add(measured, figure.name, results.MACHINE, values)
-        for subject in subjects:
-            print(f"{time.monotonic() - started:5.0f} s  round {turn + 1} of {rounds}: {subject}", file=sys.stderr)
-            for figure, values in run.measure(subject, chosen, turn):
-                results.add(measured, figure.name, subject, values)
+    try:
+        for turn in range(rounds):
+            for figure, values in run.machine(chosen):
+                results.add(measured, figure.name, results.MACHINE, values)
+            for subject in subjects:
+                print(f"{time.monotonic() - started:5.0f} s  round {turn + 1} of {rounds}: {subject}", file=sys.stderr)
+                for figure, values in run.measure(subject, chosen, turn):
+                    results.add(measured, figure.name, subject, values)
+    finally:
+        run.close()
     return measured
 
 

@@ -17,7 +17,8 @@ STOP_SECONDS_MAX = 60
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # ApiVersions version 0 with correlation id 7 and no client id, length first.
 API_VERSIONS = bytes([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xFF, 0xFF])
-# Kafka removes the files of a deleted topic after a minute; the next figure should not pay for them.
+# Kafka removes the files of a deleted topic after a minute, and the next figure should not pay for them; and its controller
+# gives a broker up that is paused for ten seconds.
 KAFKA_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -35,6 +36,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.segment.delete.delay.ms=1000
+broker.session.timeout.ms=600000
 {more}
 """
 
@@ -52,6 +54,8 @@ class Kind:
     settle_seconds: float = 0.0
     # The bytes of a topic that is deleted come back: else it is started anew, with an empty folder, for each figure.
     deletes_topics: bool = True
+    # Knows InitProducerId, which Kafka's producer asks for unless told otherwise.
+    idempotent: bool = True
 
 
 def ottla(durability):
@@ -106,7 +110,8 @@ KINDS = {
         Kind("kafka", "Kafka, page cache", kafka(), settle_seconds=5),
         Kind("kafka-sync", "Kafka, sync each message", kafka("log.flush.interval.messages=1"), settle_seconds=5),
         Kind("tansu", "Tansu, memory", tansu, deletes_topics=False),
-        Kind("floor", "floor, synced", floor, serves_reads=False, creates_topics=False, deletes_topics=False),
+        Kind("floor", "floor, synced", floor, serves_reads=False, creates_topics=False, deletes_topics=False,
+             idempotent=False),
     ]
 }
 OTTLAS = ["ottla", "ottla-os"]
@@ -188,7 +193,14 @@ class Broker:
         line = next(line for line in self.proc(name).splitlines() if line.startswith(f"{key}:"))
         return line.split(":")[1].strip()
 
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def end(self):
+        self.resume()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(STOP_SECONDS_MAX)

@@ -108,9 +108,8 @@ def perf_test(rate):
     def drive(context):
         records_per_second = int(rate * 1e6 / RECORD_SIZE)
         records = int(records_per_second * context.scale.seconds(SECONDS + 1))
-        address, topic = context.broker.address, context.topic()
         return percentiles(
-            clients.perf_test(context.programs, address, topic, RECORD_SIZE, records, records_per_second)
+            clients.perf_test(context.programs, context.broker, context.topic(), RECORD_SIZE, records, records_per_second)
         )
 
     return drive

@@ -40,8 +40,7 @@ def letters(stored):
 def cell(stored, figure, subject, measure):
     found = results.values(stored, figure.name, subject, measure.key)
     if not found:
-        took_part = subject in stored["figures"][figure.name]["values"]
-        return "failed" if took_part and not (figure.once or found) else "-"
+        return "failed" if stored["figures"][figure.name]["values"].get(subject) == {} else "-"
     middle = f"{median(stored, figure.name, subject, measure.key):,.{measure.digits}f}"
     if len(found) == 1:
         return middle

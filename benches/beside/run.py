@@ -69,6 +69,12 @@ class Context:
             self.load("delete", address=self.broker.address, topic=name)
         self.topics.clear()
 
+    def forget(self):
+        """What was kept for several figures goes as well."""
+        self.topics += [name for name, _ in self.kept.values() if self.kind.creates_topics]
+        self.kept.clear()
+        self.clean()
+
     def restart(self):
         self.broker.stop()
         self.broker = Broker(self.programs, self.kind)
@@ -79,6 +85,8 @@ class Context:
 class Run:
     def __init__(self, programs, scale):
         self.programs, self.scale, self.load = programs, scale, Load(programs["load"])
+        # The brokers that were started: each does all its rounds, and is paused while another is measured.
+        self.contexts = {}
 
     def machine(self, chosen):
         """The figures that say something about the machine alone."""
@@ -98,21 +106,27 @@ class Run:
             yield from self.in_turn(kind, together)
 
     def in_turn(self, kind, chosen):
-        context = Context(self, kind, Broker(self.programs, kind))
-        warm = False
-        try:
-            for figure in chosen:
-                if not (warm or figure.cold):
-                    context.fill(context.topic(), self.scale.count(WARM_UP_GB * 1e9 / RECORD_SIZE))
-                    context.clean()
-                    warm = True
-                values = attempt(figure, context)
-                yield figure, values
-                if values is None:
-                    context.restart()
-                else:
-                    context.clean()
-        finally:
+        context = self.contexts.get(kind.name)
+        warm = context is not None
+        if context is None:
+            context = self.contexts[kind.name] = Context(self, kind, Broker(self.programs, kind))
+        context.broker.resume()
+        for figure in chosen:
+            if not (warm or figure.cold):
+                context.fill(context.topic(), self.scale.count(WARM_UP_GB * 1e9 / RECORD_SIZE))
+                context.clean()
+                warm = True
+            values = attempt(figure, context)
+            yield figure, values
+            if values is None:
+                context.restart()
+            else:
+                context.clean()
+        context.forget()
+        context.broker.pause()
+
+    def close(self):
+        for context in self.contexts.values():
             context.broker.stop()
 
 

@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
+use kafka_protocol::messages::{ApiVersionsRequest, ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep_until;
 
 use crate::fetch::{Reader, Watch};
-use crate::wire::{Batch, answer, connect, frame};
+use crate::wire::{Batch, answer, ask, connect, frame};
 use crate::{Arguments, Failure, Measures, float, percentile_ms};
 
 /// The newest that names topics and has no topic ids.
 const VERSION: i16 = 9;
-const OPENED_AT_ONCE: usize = 256;
+/// Fewer than the shortest queue of a listener, which is Kafka's 50.
+const OPENED_AT_ONCE: usize = 32;
 
 /// What is sent.
 struct Plan {
@@ -114,7 +115,8 @@ pub(crate) async fn produce(arguments: &Arguments) -> Result<Measures, Failure> 
     Ok(measures)
 }
 
-/// Opens all connections, some at a time: a listener's queue is finite.
+/// Opens all connections, some at a time: a listener's queue is finite, and one that overflows drops without a word. So
+/// each has had an answer before the next are opened.
 async fn open(plan: &Plan) -> Result<Vec<tokio::net::TcpStream>, Failure> {
     let mut streams = Vec::with_capacity(plan.connections);
     while streams.len() < plan.connections {
@@ -122,7 +124,11 @@ async fn open(plan: &Plan) -> Result<Vec<tokio::net::TcpStream>, Failure> {
         let opening: Vec<_> = (0..count)
             .map(|_| {
                 let address = plan.address.clone();
-                tokio::spawn(async move { connect(&address).await })
+                tokio::spawn(async move {
+                    let mut stream = connect(&address).await?;
+                    ask(&mut stream, &ApiVersionsRequest::default(), 0).await?;
+                    Ok::<_, Failure>(stream)
+                })
             })
             .collect();
         for stream in opening {
@@ -140,11 +146,13 @@ async fn connection(
     started: Instant,
 ) -> Result<Vec<u64>, Failure> {
     let (input, output) = stream.into_split();
-    let window = Arc::new(Semaphore::new(plan.in_flight));
+    let window = Semaphore::new(plan.in_flight);
     let (sent, waiting) = mpsc::unbounded_channel();
-    let receiver = tokio::spawn(receive(plan.clone(), input, waiting, window.clone()));
-    send(&plan, index, output, started, sent, window).await?;
-    receiver.await?
+    // Whichever fails ends the other: nobody waits for answers that can't come.
+    let sending = send(&plan, index, output, started, sent, &window);
+    let receiving = receive(&plan, input, waiting, &window);
+    let ((), latencies) = tokio::try_join!(sending, receiving)?;
+    Ok(latencies)
 }
 
 async fn send(
@@ -153,7 +161,7 @@ async fn send(
     mut output: impl AsyncWrite + Unpin,
     started: Instant,
     sent: mpsc::UnboundedSender<Instant>,
-    window: Arc<Semaphore>,
+    window: &Semaphore,
 ) -> Result<(), Failure> {
     let mut batch = Batch::new(plan.records_per_batch, plan.size)?;
     let mut partition = i32::try_from(index)? % plan.partitions;
@@ -197,10 +205,10 @@ async fn send(
 }
 
 async fn receive(
-    plan: Arc<Plan>,
+    plan: &Plan,
     mut input: impl AsyncRead + Unpin,
     mut waiting: mpsc::UnboundedReceiver<Instant>,
-    window: Arc<Semaphore>,
+    window: &Semaphore,
 ) -> Result<Vec<u64>, Failure> {
     let mut latencies = Vec::new();
     let mut buffer = BytesMut::new();
