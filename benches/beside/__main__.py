@@ -29,6 +29,7 @@ def arguments():
     parser.add_argument("--beside", default="", metavar="NAME,...", help=f"also measure: {', '.join(brokers.OTHERS)}")
     parser.add_argument("--only", default="", metavar="NAME,...", help="figures or groups of figures (--list)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"interleaved rounds ({ROUNDS})")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further round after this")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of the work is done: 0.01 to try it out")
     parser.add_argument("--fill-gb", type=float, default=10.0, help="data in the folder that is started with")
     parser.add_argument("--brokers", default="ottla,ottla-os", help="Ottla's own durability modes (ottla,ottla-os)")
@@ -55,10 +56,10 @@ def main():
         return
     scale = Scale(asked.scale, asked.fill_gb)
     if asked.quick:
-        quick.compare(measure(quick.FIGURES_QUICK, ["ottla", "floor"], 1, quick.SCALE), stored)
+        quick.compare(measure(quick.FIGURES_QUICK, ["ottla", "floor"], quick.SCALE), stored)
         return
     subjects = names(asked.brokers) + names(asked.beside)
-    measured = measure(figures.chosen(names(asked.only)), subjects, asked.rounds, scale)
+    measured = measure(figures.chosen(names(asked.only)), subjects, scale, asked.rounds, asked.seconds)
     if asked.show:
         print(report.tables(measured))
         return
@@ -67,25 +68,37 @@ def main():
     report.write(stored)
 
 
-def measure(chosen, subjects, rounds, scale):
+class Ended(Exception):
+    """Somebody wants this to end: what was started is stopped, what was measured is kept."""
+
+
+def end(*_):
+    raise Ended
+
+
+def measure(chosen, subjects, scale, rounds=1, seconds=float("inf")):
     """All rounds of the chosen figures on the subjects, as results.py stores them."""
     programs, skipped = build.programs(subjects)
     for name, reason in skipped.items():
         print(f"{name}: skipped: {reason}", file=sys.stderr)
     subjects = [name for name in subjects if name not in skipped]
     run = Run(programs, scale)
-    # Ended from outside, it still stops what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    measured = results.empty(programs, subjects, skipped, rounds, scale)
+    signal.signal(signal.SIGTERM, end)
+    measured = results.empty(programs, subjects, skipped, scale)
     started = time.monotonic()
     try:
         for turn in range(rounds):
+            if time.monotonic() - started > seconds:
+                break
+            results.count_round(measured)
             for figure, values in run.machine(chosen):
                 results.add(measured, figure.name, results.MACHINE, values)
             for subject in subjects:
                 print(f"{time.monotonic() - started:5.0f} s  round {turn + 1} of {rounds}: {subject}", file=sys.stderr)
                 for figure, values in run.measure(subject, chosen, turn):
                     results.add(measured, figure.name, subject, values)
+    except (Ended, KeyboardInterrupt):
+        print("ended before all rounds were done", file=sys.stderr)
     finally:
         run.close()
     return measured

@@ -107,17 +107,18 @@ def conditions(stored):
         rows += [
             f"**Run {letters(stored)[name]}**: {machine['date']} UTC, commit {machine['commit']}, "
             f"{run['rounds']} rounds{scale}.",
-            f"{machine['cpu']}, {machine['memory']}, {machine['kernel']}, data on {machine['file_system']}.",
-            *(f"{version}." for version in machine["versions"]),
-            *(f"{broker} was skipped: {reason}." for broker, reason in run["skipped"].items()),
+            "",
+            f"- {machine['cpu']}, {machine['memory']}, {machine['kernel']}, data on {machine['file_system']}.",
+            *(f"- {version}." for version in machine["versions"]),
+            *(f"- {broker} was skipped: {reason}." for broker, reason in run["skipped"].items()),
             "",
         ]
     clients = sorted({f"`{figure.name}`: {figure.client}" for figure in FIGURES if figure.name in stored["figures"]})
-    return "\n".join([*rows, f"Clients: {', '.join(clients)}. `load` is benches/load.", "", FLOOR, ""])
+    return "\n".join([*rows, f"Clients: {', '.join(clients)}. `load` is benches/load.", "", FLOOR])
 
 
 def write(stored):
     plots = plot.write(stored, PAGE.parent / "benchmarks")
     images = "\n".join(f"![{title}](benchmarks/{name})" for name, title in plots)
     parts = [INTRODUCTION, targets(stored), images, "", tables(stored), conditions(stored)]
-    PAGE.write_text("\n".join(part for part in parts), encoding="utf-8")
+    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")

@@ -17,14 +17,19 @@ PATH = PROJECT / "docs" / "benchmarks" / "results.json"
 MACHINE = "machine"
 
 
-def empty(programs, subjects, skipped, rounds, scale):
+def empty(programs, subjects, skipped, scale):
     run = {
         "machine": machine.look(programs, subjects),
-        "rounds": rounds,
+        "rounds": 0,
         "scale": scale.factor,
         "skipped": skipped,
     }
     return {"runs": {run["machine"]["date"]: run}, "figures": {}}
+
+
+def count_round(measured):
+    for run in measured["runs"].values():
+        run["rounds"] += 1
 
 
 def add(measured, figure, subject, values):
