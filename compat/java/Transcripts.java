@@ -4,6 +4,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,8 +19,12 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.errors.WakeupException;
+import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.common.utils.Exit;
 
@@ -39,16 +44,22 @@ import org.apache.kafka.common.utils.Exit;
 public class Transcripts {
     private static final int PATIENCE_SECONDS = 60;
 
-    private static final Map<String, String> TOOLS = Map.of(
-        "kafka-topics", "org.apache.kafka.tools.TopicCommand",
-        "kafka-configs", "kafka.admin.ConfigCommand",
-        "kafka-get-offsets", "org.apache.kafka.tools.GetOffsetShell",
-        "kafka-delete-records", "org.apache.kafka.tools.DeleteRecordsCommand",
-        "kafka-log-dirs", "org.apache.kafka.tools.LogDirsCommand",
-        "kafka-broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand",
-        "kafka-cluster", "org.apache.kafka.tools.ClusterTool",
-        "kafka-producer-perf-test", "org.apache.kafka.tools.ProducerPerformance",
-        "kafka-verifiable-producer", "org.apache.kafka.tools.VerifiableProducer");
+    private static final Map<String, String> TOOLS = Map.ofEntries(
+        Map.entry("kafka-topics", "org.apache.kafka.tools.TopicCommand"),
+        Map.entry("kafka-configs", "kafka.admin.ConfigCommand"),
+        Map.entry("kafka-get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
+        Map.entry("kafka-delete-records", "org.apache.kafka.tools.DeleteRecordsCommand"),
+        Map.entry("kafka-log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
+        Map.entry("kafka-broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
+        Map.entry("kafka-cluster", "org.apache.kafka.tools.ClusterTool"),
+        Map.entry("kafka-producer-perf-test", "org.apache.kafka.tools.ProducerPerformance"),
+        Map.entry("kafka-verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
+        Map.entry("kafka-console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
+        Map.entry("kafka-consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+        Map.entry("kafka-groups", "org.apache.kafka.tools.GroupsCommand"),
+        Map.entry("kafka-consumer-perf-test", "org.apache.kafka.tools.ConsumerPerformance"),
+        Map.entry("kafka-verifiable-consumer", "org.apache.kafka.tools.VerifiableConsumer"),
+        Map.entry("kafka-e2e-latency", "org.apache.kafka.tools.EndToEndLatency"));
 
     /** What differs from run to run: everywhere, or where a tool measures. */
     private static final Map<String, String> MASKS = new LinkedHashMap<>(Map.of(
@@ -56,11 +67,16 @@ public class Transcripts {
         "(?<=127\\.0\\.0\\.1 )[0-9]+", "PORT",
         "TopicId: [A-Za-z0-9_-]{22}", "TopicId: ID",
         "Cluster ID: [A-Za-z0-9_-]{22}", "Cluster ID: ID",
+        "Valid states are: .*", "Valid states are: STATES",
+        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID",
         "\"logDir\":\"[^\"]*\"", "\"logDir\":\"FOLDER\"",
         "log\\.dirs=[^ ,}]+", "log.dirs=FOLDER"));
     private static final Map<String, String> MEASURED = Map.of(
         "kafka-producer-perf-test", "(?<![a-z0-9.])[0-9]++(\\.[0-9]++)?+(?! records sent)",
-        "kafka-verifiable-producer", "(?<=\"(timestamp|avg_throughput|target_throughput)\":)[0-9.-]+");
+        "kafka-verifiable-producer", "(?<=\"(timestamp|avg_throughput|target_throughput)\":)[0-9.-]+",
+        "kafka-verifiable-consumer", "(?<=\"timestamp\":)[0-9]+",
+        "kafka-consumer-perf-test", "(?<![a-z.])[0-9-]++([.:][0-9]++)*+",
+        "kafka-e2e-latency", "(?<![a-z0-9.])[0-9]++(\\.[0-9]++)?+(?![0-9]*(th|\t))");
 
     private static final PrintStream CONSOLE = System.out;
     private static OutputStream out = OutputStream.nullOutputStream();
@@ -68,6 +84,7 @@ public class Transcripts {
     private static CompletableFuture<Integer> exit;
 
     private static Path folder;
+    private static final Map<String, Member> members = new LinkedHashMap<>();
     private static int passed;
     private static int failed;
 
@@ -141,8 +158,8 @@ public class Transcripts {
             lines.removeIf(line -> line.startsWith("  ottla."));
             lines.replaceAll(line -> mask(tool, line));
             if (mayLeaveOut) lines.removeIf(line -> line.endsWith("UNSUPPORTED"));
-            // This one prints from a map whose order is another one in each JVM.
-            if (lines.contains("Records delete operation completed:")) lines.sort(null);
+            // These print from a map whose order is another one in each JVM, or from a broker's.
+            if (lines.contains("Records delete operation completed:") || words.contains("--members")) lines.sort(null);
             // A broker of Kafka's hears of changes from its controller, a moment after the tool has its answer.
             boolean changes = command.matches("kafka-(topics|configs) --(create|delete|alter) .*");
             if (changes && broker.equals("kafka")) Thread.sleep(400);
@@ -260,17 +277,23 @@ public class Transcripts {
         List<String> arguments = new ArrayList<>(words.subList(1, words.size()));
         switch (words.get(0)) {
             case "write":
-                Files.writeString(Path.of(arguments.get(0)), arguments.get(1));
+                Files.write(Path.of(arguments.get(0)), arguments.subList(1, arguments.size()));
                 return new ArrayList<>();
             case "produce":
                 produce(address, arguments);
+                return new ArrayList<>();
+            case "join":
+                members.put(address + arguments.get(0), new Member(address, arguments));
+                return new ArrayList<>();
+            case "leave":
+                members.remove(address + arguments.get(0)).leave();
                 return new ArrayList<>();
             default:
                 arguments.addAll(List.of("--bootstrap-server", address));
                 String tool = TOOLS.get(words.get(0));
                 if (tool == null) throw new IllegalArgumentException("no such tool: " + words);
-                // This one ends its process by itself, without asking Kafka's Exit.
-                return tool.endsWith("VerifiableProducer") ? process(tool, arguments) : inside(tool, arguments);
+                // These end their process by themselves, without asking Kafka's Exit.
+                return tool.contains(".Verifiable") ? process(tool, arguments) : inside(tool, arguments);
         }
     }
 
@@ -290,6 +313,51 @@ public class Transcripts {
             }
             producer.flush();
             for (var answer : stored) answer.get();
+        }
+    }
+
+    /**
+     * join NAME GROUP TOPIC PARTITIONS [INSTANCE]: a member that is there, with so many partitions, until `leave NAME`; it
+     * commits nothing. With an instance it is a static one, and the group waits for it when it has left.
+     */
+    private static final class Member {
+        private final CompletableFuture<Void> joined = new CompletableFuture<>();
+        private final KafkaConsumer<String, String> consumer;
+        private final Thread thread;
+
+        Member(String address, List<String> arguments) throws Exception {
+            Map<String, Object> settings = new LinkedHashMap<>(Map.of("bootstrap.servers", address,
+                "client.id", arguments.get(0), "group.id", arguments.get(1), "enable.auto.commit", false,
+                "heartbeat.interval.ms", 200, "session.timeout.ms", 300_000, "auto.offset.reset", "earliest",
+                "partition.assignment.strategy", CooperativeStickyAssignor.class.getName()));
+            if (arguments.size() > 4) settings.put("group.instance.id", arguments.get(4));
+            int partitions = Integer.parseInt(arguments.get(3));
+            consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
+            thread = new Thread(() -> read(arguments.get(2), partitions));
+            thread.setDaemon(true);
+            thread.start();
+            joined.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            // The others have heard of it with their next heartbeats.
+            Thread.sleep(1000);
+        }
+
+        private void read(String topic, int partitions) {
+            try (consumer) {
+                consumer.subscribe(List.of(topic));
+                while (true) {
+                    consumer.poll(Duration.ofMillis(100));
+                    if (consumer.assignment().size() == partitions) joined.complete(null);
+                }
+            } catch (WakeupException leaving) {
+                // Closing leaves the group.
+            } catch (RuntimeException failure) {
+                joined.completeExceptionally(failure);
+            }
+        }
+
+        void leave() throws Exception {
+            consumer.wakeup();
+            thread.join(PATIENCE_SECONDS * 1000L);
         }
     }
 
