@@ -82,11 +82,12 @@ free_port() {
     echo "$port"
 }
 
-# start_kafka JARS: starts Apache Kafka from these jars, with what it needs to be one node and nothing else, as
-# $kafka_bootstrap. One partition by default and no delays, as in a fresh ottla; without eligible leader replicas, for
+# start_kafka JARS [KEY=VALUE...]: starts Apache Kafka from these jars, with what it needs to be one node, these keys and
+# nothing else, as $kafka_bootstrap. One partition by default and no delays, as in a fresh ottla; without eligible leader replicas, for
 # which Kafka keeps a min.insync.replicas of its own for the whole cluster.
 start_kafka() {
     local jars=$1 port controller
+    shift
     port=$(free_port)
     controller=$(free_port)
     kafka_bootstrap=127.0.0.1:$port
@@ -107,6 +108,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 END
+    printf '%s\n' "$@" >>"$work/kafka/server.properties"
     local java=(java -XX:TieredStopAtLevel=1 -Xmx512m -Dlog4j2.configurationFile="$project/compat/java/log4j2.yaml" -cp "$jars/*")
     "${java[@]}" kafka.tools.StorageTool format -t Oq9nXpZ8QZuqkYJXhW1d7A -c "$work/kafka/server.properties" \
         --feature eligible.leader.replicas.version=0 >"$work/kafka/log" 2>&1
