@@ -135,7 +135,7 @@ FIGURES = [
     Figure("memory", "rest", "after all of it, with 8 producers and 4 consumers last", f"{LIBRDKAFKA}, {LOAD}",
            drives.memory,
            (Measure("peak_mb", "most resident MB", 0, False), Measure("after_mb", "resident MB after", 0, False),
-            Measure("idle_mb", "resident MB 15 s later", 0, False)), (at_most("after_mb", 200),)),
+            Measure("idle_mb", "resident MB after 15 s of rest x scale", 0, False)), (at_most("after_mb", 200),)),
     Figure("start", "rest", "start to first answer, fresh folder", LOAD, drives.start,
            (Measure("ms", "ms", 1, False), Measure("stop_ms", "stop ms", 1, False)), (at_most("ms", 8),), alone=True),
     Figure("start-filled", "rest", "start to first answer with data", LOAD, drives.start_filled,
