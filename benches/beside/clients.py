@@ -67,10 +67,11 @@ def consuming(program, address, topic, partitions, records):
 PERF_TEST = re.compile(r"([\d.]+) ms avg latency.* (\d+) ms 50th.* (\d+) ms 99th, (\d+) ms 99.9th")
 
 
-def perf_test(programs, broker, topic, size, records, rate):
+def perf_test(programs, broker, topic, size, records, warm_up, rate):
     """Kafka's ProducerPerformance at a fixed rate of records: p50, p99 and p99.9 in whole ms."""
     command = [*java(programs, "-Xmx512m"), "org.apache.kafka.tools.ProducerPerformance", "--topic", topic,
-               "--num-records", records, "--record-size", size, "--throughput", rate, "--bootstrap-server", broker.address,
+               "--num-records", records, "--warmup-records", warm_up,
+               "--record-size", size, "--throughput", rate, "--bootstrap-server", broker.address,
                "--command-property", "acks=all", "--command-property", "linger.ms=2",
                "--command-property", f"enable.idempotence={str(broker.kind.idempotent).lower()}"]  # fmt: skip
     text = output(command, "ProducerPerformance")
