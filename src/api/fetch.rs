@@ -101,7 +101,7 @@ async fn answer(call: &Call, request: &FetchRequest) -> Reply {
         Ok(context) => context,
         Err(error) => return session_error(call, error),
     };
-    let fetched = broker.fetch(&context.partitions, limits).await;
+    let (fetched, charge) = broker.fetch(&context.partitions, limits).await;
     let answers: Vec<(PartitionKey, PartitionAnswer)> = context
         .partitions
         .iter()
@@ -126,7 +126,8 @@ async fn answer(call: &Call, request: &FetchRequest) -> Reply {
                 session_id: finished.session_id,
                 topics: by_topic(included),
             };
-            reply(call, &body)
+            call.count_errors(&body);
+            call.reply_parts::<FetchResponse>(charge.ride_on(body.encode(call.version)))
         }
         Err(error) => session_error(call, error),
     }
@@ -210,11 +211,7 @@ fn session_error(call: &Call, error: SessionError) -> Reply {
         session_id: NO_SESSION,
         topics: Vec::new(),
     };
-    reply(call, &body)
-}
-
-fn reply(call: &Call, body: &FetchAnswerBody) -> Reply {
-    call.count_errors(body);
+    call.count_errors(&body);
     call.reply_parts::<FetchResponse>(body.encode(call.version))
 }
 

@@ -65,6 +65,10 @@ pub(super) const SHAPE: Shape = Shape::new(&[
 ])
 .flexible_since(9);
 
+/// Batches keep their request in memory for as long as the block cache keeps them, which counts their bytes and not the
+/// request's. If more than one part in so many of it is anything but batches that are taken, they are copied out.
+const REST_SHARE: usize = 8;
+
 /// What became of one partition of the request before the committer had it.
 enum Outcome {
     Refused(Refusal),
@@ -141,6 +145,13 @@ async fn check(call: &Call, request: ProduceRequest) -> (Vec<Append>, InProgress
             });
         }
         checked.push((data, outcomes));
+    }
+    let taken: usize = appends
+        .iter()
+        .map(|append| append.batch.bytes().len())
+        .sum();
+    if taken < call.body.len() / REST_SHARE * (REST_SHARE - 1) {
+        appends.iter_mut().for_each(|append| append.batch.detach());
     }
     (
         appends,

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Broker;
+use super::answer_memory::Charge;
 use super::fetch_session::{PartitionKey, TopicKey, Wanted};
 use super::reader::{Isolation, Offsets, Read, ReadError, ReadRequest};
 use crate::base::PartitionNumber;
@@ -61,6 +62,10 @@ pub enum LeaderEpochError {
     Unknown,
 }
 
+/// Bytes that are charged for the first batch of an answer, which is given whole however little was asked for: Kafka's
+/// largest by default (`message.max.bytes`). One that is larger, where a topic allows it, is in nobody's budget.
+const FIRST_BATCH_SIZE: usize = 1024 * 1024 + 12;
+
 /// The leader epoch of every partition: a broker on its own never loses an election.
 pub const LEADER_EPOCH: i32 = 0;
 
@@ -74,14 +79,14 @@ pub fn check_leader_epoch(current_leader_epoch: i32) -> Result<(), LeaderEpochEr
 }
 
 impl Broker {
-    /// Reads the partitions of a fetch in their order; one result for each.
+    /// Reads the partitions of a fetch in their order; one result for each, and what their records are charged.
     pub async fn fetch(
         &self,
         wanted: &[(PartitionKey, Wanted)],
         limits: FetchLimits,
-    ) -> Vec<Fetched> {
+    ) -> (Vec<Fetched>, Charge) {
         let deadline = Instant::now() + limits.wait_max;
-        let mut round = self.fetch_round(wanted, limits).await;
+        let mut round = self.fetch_round(wanted, limits, deadline).await;
         if !round.is_enough && !limits.wait_max.is_zero() {
             round = self
                 .fetch_when_enough(round, wanted, limits, deadline)
@@ -92,7 +97,7 @@ impl Broker {
                 self.reader.count_fetched(read);
             }
         }
-        round.fetched
+        (round.fetched, round.charge)
     }
 
     /// Reads again whenever one of the partitions has more, until it is enough or too late. While it waits it holds
@@ -109,29 +114,39 @@ impl Broker {
         drop(too_little);
         loop {
             // Read again after registering: a commit in between has woken nobody.
-            let round = self.fetch_round(wanted, limits).await;
+            let round = self.fetch_round(wanted, limits, deadline).await;
             if round.is_enough || parked.is_err() {
                 return round;
             }
             drop(round);
             let waited = tokio::time::timeout_at(deadline, waiter.notified()).await;
             if waited.is_err() {
-                return self.fetch_round(wanted, limits).await;
+                return self.fetch_round(wanted, limits, deadline).await;
             }
         }
     }
 
-    async fn fetch_round(&self, wanted: &[(PartitionKey, Wanted)], limits: FetchLimits) -> Round {
+    async fn fetch_round(
+        &self,
+        wanted: &[(PartitionKey, Wanted)],
+        limits: FetchLimits,
+        deadline: Instant,
+    ) -> Round {
         let topics = self.catalog.topics();
-        let mut round = Round::default();
-        let mut bytes = 0;
+        let mut round = Round {
+            fetched: Vec::with_capacity(wanted.len()),
+            readable: Vec::new(),
+            is_enough: false,
+            charge: Charge::new(&self.answer_memory),
+            size: 0,
+        };
         let read_ahead_size = self.reader.read_ahead_size(wanted.len());
         for (key, wanted) in wanted {
             let fetched = match find(&topics, key) {
                 Ok(partition) => {
                     round.readable.push(partition);
-                    let room = limits.bytes_max.saturating_sub(bytes);
-                    let first = match bytes {
+                    let room = limits.bytes_max.saturating_sub(round.size);
+                    let first = match round.size {
                         0 => FirstBatch::Whole,
                         _ => FirstBatch::Limited,
                     };
@@ -145,21 +160,59 @@ impl Broker {
                         isolation: limits.isolation,
                         read_ahead_size,
                     };
-                    self.fetch_partition(*wanted, request)
+                    self.fetch_charged(*wanted, request, &mut round, deadline)
                         .await
                         .inspect_err(|_| round.is_enough = true)
                 }
                 Err(error) => Err(error),
             };
-            match &fetched {
-                Ok(Fetched::Records(read)) => bytes += read.records.len(),
-                Ok(Fetched::Diverging { .. }) => round.is_enough = true,
-                Ok(Fetched::Failed(_)) | Err(_) => {}
-            }
+            round.is_enough |= matches!(fetched, Ok(Fetched::Diverging { .. }));
             round.fetched.push(fetched.unwrap_or_else(Fetched::Failed));
         }
-        round.is_enough |= round.readable.is_empty() || bytes >= limits.bytes_min;
+        round.is_enough |= round.readable.is_empty() || round.size >= limits.bytes_min;
         round
+    }
+
+    /// Reads a partition with as much of the memory for answers as there is. Where that is not enough for the first
+    /// batch of the answer, waits for it until the deadline.
+    async fn fetch_charged(
+        &self,
+        wanted: Wanted,
+        mut request: ReadRequest,
+        round: &mut Round,
+        deadline: Instant,
+    ) -> Result<Fetched, FetchError> {
+        let whole = request.budget;
+        let needed = match whole.first {
+            FirstBatch::Whole => whole.left.max(FIRST_BATCH_SIZE),
+            FirstBatch::Limited => whole.left,
+        };
+        let covered = round.charge.cover(round.size + needed);
+        let covered = covered.saturating_sub(round.size);
+        let is_short = covered < needed;
+        if is_short {
+            request.budget = FetchBudget {
+                left: whole.left.min(covered),
+                first: FirstBatch::Limited,
+            };
+        }
+        let mut fetched = self.fetch_partition(wanted, request).await;
+        if is_short && whole.first == FirstBatch::Whole && has_more(&fetched, wanted, request) {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            if round.charge.wait_for(needed, patience).await {
+                let covered = round.charge.cover(needed);
+                request.budget.left = whole.left.min(covered);
+                request.budget.first = FirstBatch::Whole;
+                fetched = self.fetch_partition(wanted, request).await;
+            }
+        }
+        if let Ok(Fetched::Records(read)) = &fetched {
+            round.size += read.records.len();
+            // Whoever is short of memory gets what there is instead of waiting for more.
+            round.is_enough |= is_short && round.size > 0;
+        }
+        round.charge.settle(round.size);
+        fetched
     }
 
     async fn fetch_partition(
@@ -200,13 +253,26 @@ impl Broker {
 }
 
 /// One pass over the partitions of a fetch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Round {
     fetched: Vec<Fetched>,
     /// The partitions that exist.
     readable: Vec<PartitionNumber>,
     /// Whether the client need not wait.
     is_enough: bool,
+    /// What the records are charged, and how many bytes of them there are.
+    charge: Charge,
+    size: usize,
+}
+
+/// Whether nothing was read although the reader may see more.
+fn has_more(fetched: &Result<Fetched, FetchError>, wanted: Wanted, request: ReadRequest) -> bool {
+    match fetched {
+        Ok(Fetched::Records(read)) => {
+            read.records.is_empty() && wanted.fetch_offset < read.offsets.end(request.isolation)
+        }
+        Ok(Fetched::Diverging { .. } | Fetched::Failed(_)) | Err(_) => false,
+    }
 }
 
 fn find(topics: &Topics, key: &PartitionKey) -> Result<PartitionNumber, FetchError> {

@@ -109,6 +109,9 @@ pub struct FetchSessions {
 #[derive(Debug)]
 struct Cache {
     sessions: HashMap<i32, Session>,
+    /// Bytes of all sessions, and how many there may be.
+    bytes: usize,
+    bytes_max: usize,
     ids: Rng,
 }
 
@@ -136,18 +139,37 @@ struct OrderedPartitions {
     by_turn: BTreeMap<u64, Cached>,
     turns: HashMap<PartitionKey, u64>,
     next_turn: u64,
+    bytes: usize,
 }
 
+/// Bytes that all sessions take at most. A client whose session has no room is served without one.
+pub const SESSIONS_SIZE_MAX: usize = 64 << 20;
+
 /// Bytes that a session takes for each of its partitions, the maps that find it included: their nodes and tables have up
-/// to twice the room that is used. The names of topics come on top.
-pub const PARTITION_SIZE: usize =
-    2 * (size_of::<(u64, Cached)>() + size_of::<(PartitionKey, u64)>());
+/// to twice the room that is used. The name of the topic comes on top.
+const PARTITION_SIZE: usize = 2 * (size_of::<(u64, Cached)>() + size_of::<(PartitionKey, u64)>());
+
+impl PartitionKey {
+    /// Bytes that a session takes for it.
+    fn session_size(&self) -> usize {
+        match &self.topic {
+            TopicKey::Name(name) => PARTITION_SIZE + name.len(),
+            TopicKey::Id(_) => PARTITION_SIZE,
+        }
+    }
+}
 
 impl FetchSessions {
     /// Room for `slots_max` sessions; with 0 every fetch is answered without one.
     pub fn new(slots_max: usize) -> Self {
+        Self::within(slots_max, SESSIONS_SIZE_MAX)
+    }
+
+    fn within(slots_max: usize, bytes_max: usize) -> Self {
         let cache = Cache {
             sessions: HashMap::new(),
+            bytes: 0,
+            bytes_max,
             ids: Rng::from_entropy(),
         };
         Self {
@@ -163,6 +185,7 @@ impl FetchSessions {
         now_ms: i64,
     ) -> Result<FetchContext, SessionError> {
         let mut cache = self.lock();
+        let cache = &mut *cache;
         let SessionRequest {
             session_id,
             epoch,
@@ -171,7 +194,7 @@ impl FetchSessions {
             forgotten,
         } = request;
         if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
-            cache.sessions.remove(&session_id);
+            cache.remove(session_id);
             let kind = match epoch {
                 FINAL_EPOCH => Kind::Sessionless,
                 _ => Kind::Full { uses_topic_ids },
@@ -191,14 +214,20 @@ impl FetchSessions {
         if session.uses_topic_ids != uses_topic_ids {
             return Err(SessionError::TopicIdError);
         }
+        let before = session.partitions.bytes;
+        if cache.bytes + session.partitions.size_of_new(&wanted) > cache.bytes_max {
+            cache.remove(session_id);
+            return Err(SessionError::NotFound);
+        }
         for (key, wanted) in wanted {
             session.partitions.update(key, wanted);
         }
         for key in &forgotten {
             session.partitions.remove(key);
         }
+        cache.bytes = cache.bytes - before + session.partitions.bytes;
         if session.partitions.by_turn.is_empty() {
-            cache.sessions.remove(&session_id);
+            cache.remove(session_id);
             return Ok(FetchContext {
                 partitions: Vec::new(),
                 kind: Kind::Sessionless,
@@ -280,7 +309,8 @@ impl FetchSessions {
         now_ms: i64,
     ) -> i32 {
         let mut cache = self.lock();
-        if !cache.make_room(self.slots_max, partitions.len(), now_ms) {
+        let bytes = partitions.iter().map(|(key, _)| key.session_size()).sum();
+        if !cache.make_room(self.slots_max, partitions.len(), bytes, now_ms) {
             return NO_SESSION;
         }
         let mut ordered = OrderedPartitions::default();
@@ -296,6 +326,7 @@ impl FetchSessions {
             used_ms: now_ms,
             partitions: ordered,
         };
+        cache.bytes += session.partitions.bytes;
         cache.sessions.insert(id, session);
         id
     }
@@ -306,11 +337,28 @@ impl FetchSessions {
 }
 
 impl Cache {
-    /// Whether a session of `size` partitions fits, after giving up one that is idle, or an old one that is smaller.
-    fn make_room(&mut self, slots_max: usize, size: usize, now_ms: i64) -> bool {
-        if self.sessions.len() < slots_max {
-            return true;
+    fn remove(&mut self, id: i32) {
+        if let Some(session) = self.sessions.remove(&id) {
+            self.bytes -= session.partitions.bytes;
         }
+    }
+
+    /// Whether a session of `size` partitions and so many bytes fits, after giving up those that are idle, or old ones that
+    /// are smaller.
+    fn make_room(&mut self, slots_max: usize, size: usize, bytes: usize, now_ms: i64) -> bool {
+        if bytes > self.bytes_max || slots_max == 0 {
+            return false;
+        }
+        while self.sessions.len() >= slots_max || self.bytes + bytes > self.bytes_max {
+            if !self.evict(size, now_ms) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Gives up one session that is idle, or an old one of fewer partitions than `size`; false: there is none.
+    fn evict(&mut self, size: usize, now_ms: i64) -> bool {
         let idle = self
             .sessions
             .iter()
@@ -325,7 +373,7 @@ impl Cache {
         let Some(victim) = idle.or(smaller).map(|(id, _)| *id) else {
             return false;
         };
-        self.sessions.remove(&victim);
+        self.remove(victim);
         true
     }
 
@@ -349,6 +397,7 @@ impl OrderedPartitions {
             cached.wanted = wanted;
             return;
         }
+        self.bytes += key.session_size();
         self.turns.insert(key.clone(), self.next_turn);
         let cached = Cached {
             key,
@@ -363,7 +412,15 @@ impl OrderedPartitions {
     fn remove(&mut self, key: &PartitionKey) {
         if let Some(turn) = self.turns.remove(key) {
             self.by_turn.remove(&turn);
+            self.bytes -= key.session_size();
         }
+    }
+
+    /// Bytes that those of `wanted` take which are not here yet.
+    fn size_of_new(&self, wanted: &[(PartitionKey, Wanted)]) -> usize {
+        let new = wanted.iter().map(|(key, _)| key);
+        let new = new.filter(|key| !self.turns.contains_key(*key));
+        new.map(PartitionKey::session_size).sum()
     }
 
     fn list(&self) -> Vec<(PartitionKey, Wanted)> {

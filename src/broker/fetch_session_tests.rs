@@ -188,3 +188,36 @@ fn epochs_wrap_to_one() {
     assert_eq!(next_epoch(0), 1);
     assert_eq!(next_epoch(i32::MAX), 1);
 }
+
+#[test]
+fn sessions_have_room_for_so_many_bytes_and_who_finds_none_is_served_without_one() {
+    let size = key(0).session_size();
+    let sessions = FetchSessions::within(10, 3 * size);
+    let bytes = || sessions.lock().bytes;
+    assert_eq!(open(&sessions, &[0, 1, 2, 3], 0), NO_SESSION, "too large");
+    let first = open(&sessions, &[0, 1], 0);
+    assert_eq!(
+        open(&sessions, &[0, 1], 1),
+        NO_SESSION,
+        "young sessions stay"
+    );
+    let second = open(&sessions, &[0], 1);
+    assert_eq!(bytes(), 3 * size);
+    sessions.begin(request(first, 1, &[0, 1]), 2).unwrap();
+    let grown = sessions.begin(request(first, 2, &[2]), 2).unwrap_err();
+    assert_eq!(grown, SessionError::NotFound, "it opens a new one");
+    assert_eq!(bytes(), size);
+    sessions.begin(request(second, 1, &[1, 2]), 2).unwrap();
+    let forget = SessionRequest {
+        forgotten: vec![key(1), key(2)],
+        ..request(second, 2, &[])
+    };
+    sessions.begin(forget, 2).unwrap();
+    assert_eq!(bytes(), size);
+    assert_ne!(open(&sessions, &[5, 6, 7], 3 * EVICTION_AGE_MS), NO_SESSION);
+    assert_eq!(
+        (sessions.len(), bytes()),
+        (1, 3 * size),
+        "an idle one made room"
+    );
+}

@@ -1,6 +1,7 @@
 //! Shells around the cores: committer, reader, catalog, coordinator, fetch sessions, jobs. In reading order: what is
 //! known of each partition; the way in and the way out; what a fetch adds to a read.
 
+pub mod answer_memory;
 mod cache;
 pub mod catalog;
 pub mod committer;
@@ -28,6 +29,7 @@ use crate::config::{Config, TopicConfig, keys};
 use crate::log::{AppendRules, Keys};
 use crate::store::Store;
 
+use answer_memory::{ANSWERS_SIZE_MAX, AnswerMemory};
 use cache::BlockCache;
 use catalog::{Catalog, CatalogError};
 use committer::{Committer, CommitterParts};
@@ -51,6 +53,8 @@ pub struct Broker {
     pub coordinator: Coordinator,
     pub reader: Reader,
     pub fetch_sessions: FetchSessions,
+    /// For the records of answers.
+    pub answer_memory: Arc<AnswerMemory>,
     /// Held while the records of a compressed batch are unpacked: one at a time, however many send some.
     pub unpacking: Semaphore,
 }
@@ -98,6 +102,7 @@ impl Broker {
             coordinator,
             reader,
             fetch_sessions,
+            answer_memory: AnswerMemory::new(ANSWERS_SIZE_MAX),
             unpacking: Semaphore::new(1),
         }))
     }

@@ -210,6 +210,11 @@ impl Batch {
         &self.header
     }
 
+    /// Copies the bytes, so that they no longer keep the request alive that they came in.
+    pub fn detach(&mut self) {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+    }
+
     /// The bytes as received (or as compressed again by `compression.type`).
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

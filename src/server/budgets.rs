@@ -1,13 +1,15 @@
 //! Every memory budget of the broker in one table: `--print-budgets`, and lines at level debug once it is ready.
 //!
-//! The numbers are those that the owners of the memory work with. What grows with the number of connections or fetch
-//! sessions is told per piece, and is not in the sum.
+//! The numbers are those that the owners of the memory work with. What grows with the number of connections is told per
+//! piece, and is not in the sum.
 
 use std::io::{self, Write};
 
 use super::run::{local_options, workers};
 use super::{Limits, http, inbox, pipeline, scrape};
-use crate::broker::{DECOMPRESSED_SIZE_MAX, committer, coordinator, fetch_session};
+use crate::broker::answer_memory::ANSWERS_SIZE_MAX;
+use crate::broker::fetch_session::SESSIONS_SIZE_MAX;
+use crate::broker::{DECOMPRESSED_SIZE_MAX, committer, coordinator};
 use crate::config::{Config, keys};
 use crate::protocol::shape::{ELEMENT_SIZE, ELEMENTS_MAX};
 use crate::store::local::IDLE_BYTES_MAX;
@@ -32,8 +34,6 @@ struct MemoryBudget {
 enum Per {
     Broker,
     Connection,
-    /// For each partition that a fetch session has.
-    SessionPartition,
 }
 
 impl Per {
@@ -42,7 +42,6 @@ impl Per {
         match self {
             Per::Broker => None,
             Per::Connection => Some("connection"),
-            Per::SessionPartition => Some("partition of a session"),
         }
     }
 }
@@ -135,6 +134,18 @@ fn of_records(config: &Config) -> Vec<MemoryBudget> {
             "record batches that were written or read lately",
         ),
         row(
+            "answers",
+            ANSWERS_SIZE_MAX,
+            FIXED,
+            "records of answers from their read until their client took them",
+        ),
+        row(
+            "fetch_sessions",
+            SESSIONS_SIZE_MAX,
+            FIXED,
+            "what fetch sessions remember",
+        ),
+        row(
             "committer",
             committer::STATE_SIZE_MAX,
             FIXED,
@@ -205,16 +216,7 @@ fn per_piece() -> Vec<MemoryBudget> {
                 "connection_answers",
                 pipeline::QUEUED_SIZE_MAX,
                 keys::MAX_CONNECTIONS.name(),
-                "answers that wait to be taken; one more, however large, goes behind them",
-            ),
-        ),
-        per(
-            Per::SessionPartition,
-            row(
-                "fetch_sessions",
-                fetch_session::PARTITION_SIZE,
-                keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS.name(),
-                "what a fetch session remembers, names of topics aside",
+                "answers that wait to be taken; one more goes behind them, its records charged to answers",
             ),
         ),
     ]
@@ -323,6 +325,8 @@ mod tests {
         let all: usize = budgets.iter().map(|budget| budget.bytes).sum();
         let pieces: usize = per_piece().iter().map(|budget| budget.bytes).sum();
         assert_eq!(sum(&budgets), all - pieces);
+        assert_eq!(bytes_of(&printed(&[]), "answers"), Some(128 << 20));
+        assert_eq!(bytes_of(&printed(&[]), "fetch_sessions"), Some(64 << 20));
         assert_eq!(bytes_of(&printed(&[]), "sum"), Some(all - pieces));
     }
 

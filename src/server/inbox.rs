@@ -132,8 +132,13 @@ impl Inbox {
                 length: announced,
                 max: self.frame_size_max,
             })?;
-        let buffer = if length <= self.ahead.len() {
-            self.ahead.split_to(length)
+        let buffer = if length == self.ahead.len() {
+            std::mem::take(&mut self.ahead)
+        } else if length < self.ahead.len() {
+            // Copied: what a handler keeps of one request must not keep those that came with it.
+            let buffer = BytesMut::from(&self.ahead[..length]);
+            self.ahead.advance(length);
+            buffer
         } else {
             let mut buffer = BytesMut::with_capacity(length);
             buffer.put_slice(&self.ahead);

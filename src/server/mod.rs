@@ -31,7 +31,7 @@ use crate::api::{APIS, Api};
 use crate::broker::Broker;
 use budget::Budget;
 use complaints::Complaints;
-use register::Register;
+use register::{Register, Wanted};
 
 pub use budgets::print_budgets;
 use limits::Limits;
@@ -61,9 +61,12 @@ struct Shared {
 }
 
 impl Shared {
-    /// Whether connections wait for memory for requests.
-    fn memory_wanted(&self) -> bool {
-        self.budget.waiting() + self.decoded.waiting() > 0
+    /// What memory connections wait for.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            requests: self.budget.waiting() + self.decoded.waiting() > 0,
+            answers: self.broker.answer_memory.waiting() > 0,
+        }
     }
 }
 

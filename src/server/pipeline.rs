@@ -163,7 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipeline<S> {
         let waits = self.inbox.is_mid_frame() || self.running.is_some() || self.held.is_some();
         self.live.set_state(State {
             busy,
-            holds_memory: waits && self.pending.is_empty(),
+            holds_request: waits && self.pending.is_empty(),
+            holds_answer: self.outbox.bytes_queued() > 0,
         });
     }
 

@@ -14,7 +14,7 @@ use crate::api::Connection;
 use crate::config::Config;
 use crate::metrics::table::CloseReason;
 
-/// How long a connection may hold request memory without moving a byte while others wait for memory.
+/// How long a connection may hold memory of requests or answers without moving a byte while others wait for memory.
 const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes of a client id that are kept with its connection.
@@ -80,7 +80,8 @@ pub(super) struct Live {
     /// Milliseconds from the register's start to the last byte that moved.
     active_ms: AtomicU64,
     busy: AtomicBool,
-    holds_memory: AtomicBool,
+    holds_request: AtomicBool,
+    holds_answer: AtomicBool,
     task: OnceLock<AbortHandle>,
     client_id: OnceLock<Box<str>>,
 }
@@ -91,7 +92,16 @@ pub(super) struct State {
     /// A request is being handled: the connection is not idle, however long that takes.
     pub(super) busy: bool,
     /// Part of a frame, or a request whose handler waits, takes up request memory.
-    pub(super) holds_memory: bool,
+    pub(super) holds_request: bool,
+    /// An answer, or part of one, waits for its client to take it.
+    pub(super) holds_answer: bool,
+}
+
+/// What memory connections wait for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) requests: bool,
+    pub(super) answers: bool,
 }
 
 /// What the sweep does with a connection.
@@ -103,8 +113,10 @@ enum Verdict {
 }
 
 impl State {
-    fn verdict(self, still: Duration, idle_max: Option<Duration>, memory_wanted: bool) -> Verdict {
-        if memory_wanted && self.holds_memory && still > STALL_MAX {
+    fn verdict(self, still: Duration, idle_max: Option<Duration>, wanted: Wanted) -> Verdict {
+        let holds_wanted =
+            wanted.requests && self.holds_request || wanted.answers && self.holds_answer;
+        if holds_wanted && still > STALL_MAX {
             Verdict::InTheWay
         } else if !self.busy && idle_max.is_some_and(|max| still > max) {
             Verdict::Idle
@@ -124,8 +136,10 @@ impl Live {
     /// What the connection is at, before its task goes to sleep.
     pub(super) fn set_state(&self, state: State) {
         self.busy.store(state.busy, Ordering::Relaxed);
-        self.holds_memory
-            .store(state.holds_memory, Ordering::Relaxed);
+        self.holds_request
+            .store(state.holds_request, Ordering::Relaxed);
+        self.holds_answer
+            .store(state.holds_answer, Ordering::Relaxed);
     }
 
     /// How the client calls itself in its first request that says so.
@@ -250,7 +264,8 @@ impl Register {
             started: self.started,
             active_ms: AtomicU64::new(ms(self.started.elapsed())),
             busy: AtomicBool::new(false),
-            holds_memory: AtomicBool::new(false),
+            holds_request: AtomicBool::new(false),
+            holds_answer: AtomicBool::new(false),
             task: OnceLock::new(),
             client_id: OnceLock::new(),
             connection,
@@ -280,16 +295,17 @@ impl Register {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close_still(&self, idle_max: Option<Duration>, memory_wanted: bool) {
+    fn close_still(&self, idle_max: Option<Duration>, wanted: Wanted) {
         let live: Vec<Arc<Live>> = self.open().by_id.values().cloned().collect();
         for live in live {
             let still = live.still_for();
             let state = State {
                 busy: live.busy.load(Ordering::Relaxed),
-                holds_memory: live.holds_memory.load(Ordering::Relaxed),
+                holds_request: live.holds_request.load(Ordering::Relaxed),
+                holds_answer: live.holds_answer.load(Ordering::Relaxed),
             };
             let (id, peer, still_ms) = (live.connection.id, live.connection.peer, ms(still));
-            match state.verdict(still, idle_max, memory_wanted) {
+            match state.verdict(still, idle_max, wanted) {
                 Verdict::Stay => continue,
                 Verdict::Idle => {
                     CloseReason::Idle.count();
@@ -302,7 +318,7 @@ impl Register {
                     CloseReason::Memory.count();
                     tracing::warn!(
                         connection = id, %peer, client_id = live.client_id(), still_ms,
-                        "closed the connection: it held request memory that others wait for"
+                        "closed the connection: it held memory that others wait for"
                     );
                 }
             }
@@ -347,9 +363,7 @@ pub(super) async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
             () = stopped(&mut stop) => return,
             _ = tick.tick() => {}
         }
-        shared
-            .register
-            .close_still(idle_max, shared.memory_wanted());
+        shared.register.close_still(idle_max, shared.wanted());
         let now = Instant::now();
         shared.broker.reader.trim_cache(now);
         for (ip, lines) in shared.complaints.end_periods(now) {
@@ -369,9 +383,17 @@ mod tests {
     #[test]
     fn the_sweep_closes_who_is_idle_or_in_the_way() {
         let second = Duration::from_secs(1);
-        let verdict = |busy, holds_memory, still, memory_wanted| {
-            let state = State { busy, holds_memory };
-            state.verdict(second * still, Some(second * 60), memory_wanted)
+        let verdict = |busy, holds_request, still, requests| {
+            let state = State {
+                busy,
+                holds_request,
+                holds_answer: false,
+            };
+            let wanted = Wanted {
+                requests,
+                answers: true,
+            };
+            state.verdict(second * still, Some(second * 60), wanted)
         };
         assert_eq!(verdict(false, false, 59, true), Verdict::Stay);
         assert_eq!(verdict(false, false, 61, false), Verdict::Idle);
@@ -386,8 +408,24 @@ mod tests {
         );
         let idle = State {
             busy: false,
-            holds_memory: false,
+            holds_request: false,
+            holds_answer: false,
         };
-        assert_eq!(idle.verdict(second * 9999, None, true), Verdict::Stay);
+        let all = Wanted {
+            requests: true,
+            answers: true,
+        };
+        assert_eq!(idle.verdict(second * 9999, None, all), Verdict::Stay);
+        let deaf = State {
+            holds_answer: true,
+            ..idle
+        };
+        let none = Wanted {
+            requests: true,
+            answers: false,
+        };
+        assert_eq!(deaf.verdict(second * 11, None, all), Verdict::InTheWay);
+        assert_eq!(deaf.verdict(second * 9, None, all), Verdict::Stay);
+        assert_eq!(deaf.verdict(second * 11, None, none), Verdict::Stay);
     }
 }

@@ -14,6 +14,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use ottla::api::{APIS, Api};
 use ottla::base::Rng;
 
+use crate::connections::DEAF_TOPIC;
 use crate::records;
 use crate::request::{CORRELATION_ID, Facts};
 use crate::wire::{Outcome, Wire};
@@ -52,7 +53,7 @@ pub(crate) const CHECKED_TOPIC: &str = "hostile-checked";
 impl Arena {
     /// Makes what the attacks need to get far: topics with records, producers.
     pub(crate) fn prepare(address: SocketAddr, effort: Effort, seed: u64) -> Result<Self, String> {
-        let [topic_id, other_topic_id, _] = create_topics(address)?;
+        let [topic_id, other_topic_id, _, _] = create_topics(address)?;
         init_producer_id(address)?;
         let arena = Self {
             address,
@@ -165,13 +166,27 @@ impl<'a> Thrower<'a> {
 
     /// Throws one frame. Whatever the broker does with it is right, as long as it does something.
     pub(crate) fn throw(&mut self, frame: &[u8]) -> Result<Outcome, String> {
+        self.throw_and(frame, Wire::outcome)
+    }
+
+    /// Throws one frame that has an answer, and waits for it.
+    pub(crate) fn ask(&mut self, frame: &[u8]) -> Result<Outcome, String> {
+        self.throw_and(frame, Wire::answer)
+    }
+
+    fn throw_and(
+        &mut self,
+        frame: &[u8],
+        outcome: fn(&mut Wire) -> Result<Outcome, String>,
+    ) -> Result<Outcome, String> {
         self.arena.frames.fetch_add(1, Ordering::Relaxed);
         let mut wire = match self.wire.take() {
             Some(wire) => wire,
             None => Wire::connect(self.arena.address)
                 .map_err(|error| format!("cannot connect: {error}"))?,
         };
-        let outcome = wire.exchange(frame)?;
+        wire.send_frame(frame);
+        let outcome = outcome(&mut wire)?;
         match &outcome {
             Outcome::Answered(_) if !wire.ended => self.wire = Some(wire),
             Outcome::Answered(_) => {}
@@ -182,8 +197,8 @@ impl<'a> Thrower<'a> {
     }
 }
 
-/// Three topics: one to attack, one that belongs to others, one whose records are looked into.
-fn create_topics(address: SocketAddr) -> Result<[[u8; 16]; 3], String> {
+/// Topics: one to attack, one that belongs to others, one whose records are looked into, one for who reads nothing.
+fn create_topics(address: SocketAddr) -> Result<[[u8; 16]; 4], String> {
     let looked_into = CreatableTopicConfig::default()
         .with_name(StrBytes::from_static_str("message.timestamp.before.max.ms"))
         .with_value(Some(StrBytes::from_static_str("9000000000000000")));
@@ -198,6 +213,7 @@ fn create_topics(address: SocketAddr) -> Result<[[u8; 16]; 3], String> {
         topic("hostile", Vec::new()),
         topic("hostile-other", Vec::new()),
         topic(CHECKED_TOPIC, vec![looked_into]),
+        topic(DEAF_TOPIC, Vec::new()),
     ];
     let request = CreateTopicsRequest::default()
         .with_topics(topics)
@@ -228,7 +244,8 @@ pub(crate) fn ask<Q: Request>(
 ) -> Result<Q::Response, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut wire = Wire::connect(address).map_err(|error| text(&error))?;
-    match wire.exchange(&frame(version, request))? {
+    wire.send_frame(&frame(version, request));
+    match wire.answer()? {
         Outcome::Answered(answer) => {
             // A flexible header has one byte more: no tagged fields.
             let start = usize::from(Q::Response::header_version(version) >= 1);

@@ -2,17 +2,14 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, FetchRequest, ProduceRequest, TopicName,
-};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{ApiVersionsRequest, FetchResponse};
 use ottla::api::APIS;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::arena::{Arena, Effort, ask, frame};
+use crate::load::{DEAF_BYTES, FETCH, PRODUCE, fetch, produce};
 use crate::records;
 use crate::request;
 use crate::wire::{Outcome, Wire, framed};
@@ -23,11 +20,17 @@ const IDLE: usize = 10_000;
 /// File descriptors that this process needs beside them.
 const SPARE_FILES: u64 = 200;
 
+/// Clients that close their side, of which one must get its answer.
+const HALF_CLOSED_TRIES: usize = 5;
+
 /// Clients that ask for much and read nothing.
 const DEAF: usize = 100;
 
-/// Bytes of records that they ask for, each of them.
-const DEAF_BYTES: i32 = 32 << 20;
+/// The topic that they ask for.
+pub(crate) const DEAF_TOPIC: &str = "hostile-deaf";
+
+/// Until then whoever reads has records: longer than the broker bears the deaf.
+const HEARD_MAX: Duration = Duration::from_secs(40);
 
 fn connect(arena: &Arena) -> Result<Wire, String> {
     Wire::connect(arena.address).map_err(|error| format!("cannot connect: {error}"))
@@ -52,7 +55,7 @@ pub(crate) fn a_byte_at_a_time(arena: &Arena) -> Result<(), String> {
         }
     }
     for ((mut wire, _), api) in slow.into_iter().zip(APIS) {
-        match wire.outcome()? {
+        match wire.answer()? {
             Outcome::Answered(_) => {}
             other => return Err(format!("{:?} byte by byte: {other:?}", api.key)),
         }
@@ -86,73 +89,75 @@ pub(crate) fn cut_at_every_byte(arena: &Arena) -> Result<(), String> {
 /// A client that ends its side after a whole request still gets its answer.
 pub(crate) fn half_closed(arena: &Arena) -> Result<(), String> {
     arena.on_each_version(|_, api, version| {
-        let mut wire = connect(arena)?;
-        wire.send_frame(&request::right(api, version, &arena.facts));
-        let half = wire.stream.shutdown(Shutdown::Write);
-        half.map_err(|error| error.to_string())?;
-        match wire.outcome()? {
-            Outcome::Answered(_) => wire.drained(),
-            other => Err(format!("{other:?} instead of an answer")),
+        let mut seen = Outcome::Silent;
+        // On a busy machine the answer may come too late: the broker waits a second for it.
+        for _ in 0..HALF_CLOSED_TRIES {
+            let mut wire = connect(arena)?;
+            wire.send_frame(&request::right(api, version, &arena.facts));
+            let half = wire.stream.shutdown(Shutdown::Write);
+            half.map_err(|error| error.to_string())?;
+            seen = wire.answer()?;
+            if matches!(seen, Outcome::Answered(_)) {
+                return wire.drained();
+            }
         }
+        Err(format!("{seen:?} instead of an answer"))
     })
 }
 
-/// Clients that ask for more than the broker has memory for, and do not read. They stay until the broker stops.
+/// Clients that ask for more than the broker has memory for, and do not read. They stay until the broker stops, or
+/// closes them because others wait for the memory.
 pub(crate) fn deaf(arena: &Arena) -> Result<Vec<Wire>, String> {
     fill(arena, usize::try_from(DEAF_BYTES).expect("a size"))?;
-    let partition = |index| {
-        FetchPartition::default()
-            .with_partition(index)
-            .with_partition_max_bytes(DEAF_BYTES)
-    };
-    let topic = FetchTopic::default()
-        .with_topic(topic_name(arena))
-        .with_partitions(vec![partition(1), partition(2)]);
-    let request = FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_bytes(DEAF_BYTES)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic]);
-    let frame = frame(11, &request);
+    let frame = frame(FETCH, &fetch(DEAF_TOPIC, &[0]));
     let mut deaf = Vec::new();
     for number in 0..DEAF {
         let mut wire = connect(arena)?;
         (0..4).for_each(|_| wire.send_frame(&frame));
+        // One after the other: what one holds has left the cache when the next one reads.
+        wire.hears_something()?;
         deaf.push(wire);
         if number % 10 == 0 {
             is_served(arena)?;
         }
     }
     (0..10).try_for_each(|_| is_served(arena))?;
+    hears_records(arena)?;
     Ok(deaf)
 }
 
-/// Writes so many bytes of records to partition 1 of the topic.
+/// Whoever reads gets records, however much is held for the deaf: the memory for answers is used up, and a batch is larger
+/// than what is free without it.
+fn hears_records(arena: &Arena) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let answer: FetchResponse = ask(arena.address, FETCH, &fetch(DEAF_TOPIC, &[0]))?;
+        let partition = &answer.responses[0].partitions[0];
+        match (partition.error_code, &partition.records) {
+            (0, Some(records)) if !records.is_empty() => return Ok(()),
+            (0, _) if begun.elapsed() < HEARD_MAX => {}
+            (code, _) => {
+                return Err(format!(
+                    "no records among the deaf after {:?}, error {code}",
+                    begun.elapsed()
+                ));
+            }
+        }
+    }
+}
+
+/// Writes so many bytes of records to the topic of the deaf, which nobody else attacks.
 fn fill(arena: &Arena, bytes: usize) -> Result<(), String> {
     const BATCH: usize = 900_000;
-    let batch = records::batch(1, BATCH);
-    let data = PartitionProduceData::default()
-        .with_index(1)
-        .with_records(Some(batch.into()));
-    let topic = TopicProduceData::default()
-        .with_name(topic_name(arena))
-        .with_partition_data(vec![data]);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(10_000)
-        .with_topic_data(vec![topic]);
     for _ in 0..bytes.div_ceil(BATCH) {
-        let answer = ask(arena.address, 9, &request)?;
+        let request = produce(DEAF_TOPIC, 0, records::batch(1, BATCH));
+        let answer = ask(arena.address, PRODUCE, &request)?;
         match answer.responses[0].partition_responses[0].error_code {
             0 => {}
             code => return Err(format!("filling the topic: error {code}")),
         }
     }
     Ok(())
-}
-
-fn topic_name(arena: &Arena) -> TopicName {
-    TopicName(StrBytes::from_string(arena.facts.topic.clone()))
 }
 
 /// Thousands of connections that send nothing, or the beginning of a frame. They stay until the broker stops.

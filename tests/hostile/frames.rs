@@ -115,7 +115,7 @@ pub(crate) fn wrong_records(arena: &Arena) -> Result<(), String> {
             for (what, records) in &wrong {
                 facts.records = records.clone();
                 let frame = request::right(api, version, &facts);
-                let outcome = thrower.throw(&frame).map_err(|e| format!("{what}: {e}"))?;
+                let outcome = thrower.ask(&frame).map_err(|e| format!("{what}: {e}"))?;
                 if !matches!(outcome, Outcome::Answered(_)) {
                     return Err(format!("{what}: {outcome:?}: wrong records have a code"));
                 }

@@ -13,6 +13,7 @@ mod client;
 mod connections;
 mod frames;
 mod honest;
+mod load;
 mod records;
 mod request;
 mod wire;

@@ -55,10 +55,28 @@ impl Wire {
         self.send(&framed(frame));
     }
 
-    /// Sends a frame and sees what comes of it.
-    pub(crate) fn exchange(&mut self, frame: &[u8]) -> Result<Outcome, String> {
-        self.send_frame(frame);
-        self.outcome()
+    /// Waits until an answer begins, and takes nothing of it.
+    pub(crate) fn hears_something(&self) -> Result<(), String> {
+        let set = self.stream.set_read_timeout(Some(PATIENCE));
+        set.map_err(|error| error.to_string())?;
+        match self.stream.peek(&mut [0; 1]) {
+            Ok(1) => Ok(()),
+            other => Err(format!("no answer begins: {other:?}")),
+        }
+    }
+
+    /// What comes of a frame that must be answered or refused, however long that takes.
+    pub(crate) fn answer(&mut self) -> Result<Outcome, String> {
+        let set = self.stream.set_read_timeout(Some(PATIENCE));
+        set.map_err(|error| error.to_string())?;
+        let mut first = [0; 1];
+        match self.stream.read(&mut first) {
+            Ok(1) => self.answer_after(first[0]).map(Outcome::Answered),
+            Err(error) if is_timeout(&error) => {
+                Err(format!("neither an answer nor the end after {PATIENCE:?}"))
+            }
+            Ok(_) | Err(_) => Ok(Outcome::Refused),
+        }
     }
 
     /// What comes of a frame that was sent.
