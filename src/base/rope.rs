@@ -71,6 +71,11 @@ impl Rope {
         slice
     }
 
+    /// The same bytes in memory of their own, as one piece: it keeps nothing else alive.
+    pub fn detached(&self) -> Rope {
+        Bytes::from(self.pieces.concat()).into()
+    }
+
     /// The whole as one piece; copies where there are several.
     pub fn to_bytes(&self) -> Bytes {
         match self.pieces.as_slice() {
@@ -134,6 +139,16 @@ impl From<Bytes> for Rope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_detached_keeps_nothing_else_alive() {
+        let whole = Bytes::from(vec![7_u8; 100]);
+        let rope = Rope::from(whole.slice(10..20));
+        let detached = rope.detached();
+        drop(rope);
+        assert!(whole.is_unique(), "nobody else holds the 100 bytes");
+        assert_eq!(detached.to_bytes(), whole.slice(10..20));
+    }
 
     #[test]
     fn every_slice_equals_the_slice_of_the_whole() {

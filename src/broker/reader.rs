@@ -20,6 +20,10 @@ use crate::log::{
 use crate::metrics::table;
 use crate::store::{KeyRange, Limit, Order, Place, Store, StoreError};
 
+/// Records below this size are copied out of what was read with them, which may be 4 MiB: an answer that waits to be taken
+/// is charged its records, and would keep all of that. Bytes.
+const DETACHED_SIZE: usize = 256 * 1024;
+
 /// Bytes that one read of a blob takes in at most, unless a single run is longer: what is read ahead for a reader that
 /// goes on, and for the readers of the partitions in between.
 const READ_SPAN_MAX: u64 = 1 << 20;
@@ -230,9 +234,13 @@ impl Reader {
                 request.read_ahead_size,
             );
         }
+        let records = match cut.records.len() {
+            ..DETACHED_SIZE => cut.records.detached(),
+            _ => cut.records,
+        };
         Ok(Read {
             partition,
-            records: cut.records,
+            records,
             covered: cut.covered,
             offsets,
         })

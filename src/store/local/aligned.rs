@@ -96,6 +96,10 @@ const IDLE_TIME: Duration = Duration::from_secs(5);
 /// Buffers below this size are not worth keeping: the allocator is as good at them.
 const POOLED_BYTES_MIN: usize = 64 * 1024;
 
+/// What their sizes are multiples of. Answers that clients do not take keep the buffers of their records, whole: a size
+/// that is rounded up far would be memory in nobody's budget.
+const POOLED_STEP: usize = 64 * 1024;
+
 impl ReadPool {
     pub(super) fn new(alignment: usize, bell: Arc<Bell>) -> Arc<Self> {
         Arc::new(Self {
@@ -112,7 +116,7 @@ impl ReadPool {
             .flatten();
         let wanted = match size {
             0..POOLED_BYTES_MIN => size,
-            _ => size.next_power_of_two(),
+            _ => size.next_multiple_of(POOLED_STEP),
         };
         PooledBuffer {
             buffer: Some(reused.unwrap_or_else(|| AlignedBuffer::new(wanted, self.alignment))),
@@ -120,10 +124,11 @@ impl ReadPool {
         }
     }
 
-    /// The smallest idle buffer that is large enough and not wastefully large.
+    /// The smallest idle buffer that is large enough and hardly larger.
     fn reuse(&self, size: usize) -> Option<AlignedBuffer> {
         let mut idle = lock(&self.idle);
-        let fits = |buffer: &AlignedBuffer| (size..size.saturating_mul(4)).contains(&buffer.size());
+        let size_max = size.saturating_add(POOLED_STEP.max(size / 4));
+        let fits = |buffer: &AlignedBuffer| (size..=size_max).contains(&buffer.size());
         let best = idle.buffers.iter().enumerate();
         let best = best.filter(|(_, buffer)| fits(buffer));
         let (index, _) = best.min_by_key(|(_, buffer)| buffer.size())?;
