@@ -11,11 +11,28 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// `ulimit -v` of the broker, KiB. Reserved memory counts although nobody touches it, so this is larger than the next.
-const ADDRESS_SPACE_KIB: u64 = 2 * 1024 * 1024;
+/// How much memory a broker is held in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cage {
+    /// `ulimit -v`, KiB. Reserved memory counts although nobody touches it, so this is larger than the next.
+    address_space_kib: u64,
+    /// Its cgroup, bytes: what it may use at the worst moment, page cache and the buffers of sockets among it.
+    cgroup_bytes: u64,
+}
 
-/// Memory of the broker's cgroup, bytes: what it may use at the worst moment, page cache and sockets among it.
-const CGROUP_BYTES: u64 = 512 * 1024 * 1024;
+impl Cage {
+    /// For who is attacked with budgets made small.
+    pub(crate) const SMALL: Self = Self {
+        address_space_kib: 2 * 1024 * 1024,
+        cgroup_bytes: 512 * 1024 * 1024,
+    };
+
+    /// For who is measured: more than is allowed, so that too much is seen and not killed.
+    pub(crate) const ROOMY: Self = Self {
+        address_space_kib: 8 * 1024 * 1024,
+        cgroup_bytes: 4 * 1024 * 1024 * 1024,
+    };
+}
 
 /// Longer than any start or stop takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,6 +46,7 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Broker {
     child: Child,
     log: PathBuf,
+    cage: Cage,
     cgroup: Option<Cgroup>,
     memory: Memory,
     pub(crate) address: SocketAddr,
@@ -36,11 +54,16 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// Starts the binary on a folder with these settings. `number` tells the lives of a folder apart.
-    pub(crate) fn start(folder: &Path, number: u32, settings: &[&str]) -> Result<Self, String> {
+    pub(crate) fn start(
+        folder: &Path,
+        number: u32,
+        settings: &[&str],
+        cage: Cage,
+    ) -> Result<Self, String> {
         let ready = folder.join("ready");
         let log = folder.join(format!("log-{number}"));
         let file = File::create(&log).map_err(|error| error.to_string())?;
-        let cgroup = Cgroup::new();
+        let cgroup = Cgroup::new(cage.cgroup_bytes);
         let enter = cgroup.as_ref().map_or_else(String::new, |cgroup| {
             format!("echo $$ > '{}/cgroup.procs' && ", cgroup.path.display())
         });
@@ -48,7 +71,8 @@ impl Broker {
         command
             .arg("-c")
             .arg(format!(
-                "{enter}ulimit -v {ADDRESS_SPACE_KIB} && exec \"$0\" \"$@\""
+                "{enter}ulimit -v {} && exec \"$0\" \"$@\"",
+                cage.address_space_kib
             ))
             .arg(env!("CARGO_BIN_EXE_ottla"))
             .args(["--listen", "127.0.0.1:0", "--data"])
@@ -71,6 +95,7 @@ impl Broker {
             memory: Memory::watch(child.id()),
             child,
             log,
+            cage,
             cgroup,
             address,
         })
@@ -79,10 +104,13 @@ impl Broker {
     /// In words: what holds it.
     pub(crate) fn cage(&self) -> String {
         let cgroup = match self.cgroup {
-            Some(_) => format!("a cgroup of {} MiB", CGROUP_BYTES >> 20),
+            Some(_) => format!("a cgroup of {} MiB", self.cage.cgroup_bytes >> 20),
             None => "no cgroup: this system lets us make none".to_owned(),
         };
-        format!("ulimit -v {} MiB, {cgroup}", ADDRESS_SPACE_KIB >> 10)
+        format!(
+            "ulimit -v {} MiB, {cgroup}",
+            self.cage.address_space_kib >> 10
+        )
     }
 
     /// All that it has logged.
@@ -215,8 +243,8 @@ struct Cgroup {
 
 impl Cgroup {
     /// `None` where the system has none, or lets us make none.
-    fn new() -> Option<Self> {
-        let name = format!("ottla-hostile-{}", std::process::id());
+    fn new(bytes: u64) -> Option<Self> {
+        let name = format!("ottla-hostile-{}-{bytes}", std::process::id());
         let versions = [
             ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
             ("/sys/fs/cgroup", "memory.max"),
@@ -228,7 +256,7 @@ impl Cgroup {
             }
             fs::create_dir(&path).ok()?;
             let cgroup = Self { path };
-            let set = fs::write(cgroup.path.join(limit), CGROUP_BYTES.to_string());
+            let set = fs::write(cgroup.path.join(limit), bytes.to_string());
             set.is_ok().then_some(cgroup)
         })
     }

@@ -16,6 +16,7 @@ mod honest;
 mod load;
 mod records;
 mod request;
+mod soak;
 mod wire;
 
 use std::io::Write;
@@ -23,14 +24,14 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arena::{Arena, Effort};
-use broker::Broker;
+use broker::{Broker, Cage};
 use honest::Honest;
 
 /// Bytes of memory that all attacks together may leave behind.
 const GROWTH_MAX: u64 = 64 << 20;
 
-/// Longer than the allocator keeps what was freed.
-const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// Longer than anything is kept that nobody needs: cached records for a minute, read buffers and freed pages for less.
+const SETTLE_MAX: Duration = Duration::from_secs(90);
 
 /// Budgets small enough that an attack which gets around one shows: memory for requests, for the block cache, and for
 /// rows, of which the honest client alone makes more the faster the machine is.
@@ -75,7 +76,7 @@ fn say(text: &str) {
 
 fn run(effort: Effort, seed: u64, folder: &Path) -> Result<(), String> {
     connections::raise_file_limit();
-    let mut broker = Broker::start(folder, 1, &SETTINGS)?;
+    let mut broker = Broker::start(folder, 1, &SETTINGS, Cage::SMALL)?;
     say(&format!("seed {seed}; the broker is in {}", broker.cage()));
     let honest = Honest::start(broker.address)?;
     let arena = Arena::prepare(broker.address, effort, seed)?;
@@ -107,7 +108,7 @@ fn run(effort: Effort, seed: u64, folder: &Path) -> Result<(), String> {
     let named = arena.check_log(&broker.log())?;
     broker.stop()?;
     drop(held);
-    let broker = Broker::start(folder, 2, &SETTINGS)?;
+    let broker = Broker::start(folder, 2, &SETTINGS, Cage::SMALL)?;
     honest::read_all(broker.address, count).map_err(|p| format!("after a restart: {p}"))?;
     broker.stop()?;
     say(&format!(
